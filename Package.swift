@@ -1,0 +1,166 @@
+// swift-tools-version: 6.2
+//
+// The layers of ARCHITECTURE.md, in order: a target may depend only on targets above it in this
+// list.
+//
+//   STRAIT_SCOPE=engine      leaves out everything that needs a package (layers 5 to 8): the inner
+//                            loop.
+//   STRAIT_BENCHMARKS=1      adds the load generator and the micro-benchmarks of Benchmarks/.
+
+import PackageDescription
+
+let engineOnly = Context.environment["STRAIT_SCOPE"] == "engine"
+/// What `strait --version` says it was built from; tools/quickstart sets it.
+let commit = Context.environment["STRAIT_COMMIT"] ?? "unknown"
+let withBenchmarks = Context.environment["STRAIT_BENCHMARKS"] == "1"
+
+let common: [SwiftSetting] = [
+    .swiftLanguageMode(.v6), .treatAllWarnings(as: .error),
+    .enableUpcomingFeature("ExistentialAny"), .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("InternalImportsByDefault"), .enableExperimentalFeature("Lifetimes"),
+]
+let strict: [SwiftSetting] = common + [.strictMemorySafety()]
+let asynchronous: [SwiftSetting] =
+    strict + [.enableUpcomingFeature("NonisolatedNonsendingByDefault")]
+
+var targets: [Target] = [
+    // Layer 0, C: the platform.
+    .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
+    .systemLibrary(
+        name: "CJemalloc", pkgConfig: "jemalloc", providers: [.apt(["libjemalloc-dev"])]),
+    // One function per C macro or variadic that Swift cannot call; no logic.
+    .target(name: "CStrait", cSettings: [.define("STRAIT_COMMIT", to: "\"\(commit)\"")]),
+
+    // Layer 1, pure: no IO, no clock, no unsafe.
+    .target(name: "StraitCore", swiftSettings: strict),  // words
+    .target(name: "StraitWire", dependencies: ["StraitCore"], swiftSettings: strict),  // bytes
+    .target(name: "StraitRouting", dependencies: ["StraitCore"], swiftSettings: strict),  // where
+    .target(  // what next
+        name: "StraitState", dependencies: ["StraitCore", "StraitWire"], swiftSettings: strict),
+
+    // Layer 2, fence: the only targets that import C and say `unsafe`.
+    .target(  // the kernel
+        name: "StraitPosix", dependencies: ["StraitCore", "CStrait"], swiftSettings: strict),
+    .target(  // OpenSSL
+        name: "StraitTLS", dependencies: ["COpenSSL", "CStrait"], swiftSettings: strict),
+
+    // Layer 3: the contract between the planes.
+    .target(
+        name: "StraitSnapshot", dependencies: ["StraitCore", "StraitRouting"],
+        swiftSettings: strict),
+
+    // Layer 4: the workers. No package dependency.
+    .target(
+        name: "StraitEngine",
+        dependencies: [
+            "StraitCore", "StraitWire", "StraitRouting", "StraitState", "StraitPosix", "StraitTLS",
+            "StraitSnapshot",
+        ], swiftSettings: strict),
+
+    .testTarget(name: "StraitCoreTests", dependencies: ["StraitCore"], swiftSettings: common),
+    .testTarget(
+        name: "StraitWireTests", dependencies: ["StraitCore", "StraitWire"],
+        resources: [.copy("Corpus")], swiftSettings: common),
+    .testTarget(
+        name: "StraitRoutingTests", dependencies: ["StraitCore", "StraitRouting"],
+        swiftSettings: common),
+    .testTarget(
+        name: "StraitStateTests", dependencies: ["StraitCore", "StraitWire", "StraitState"],
+        swiftSettings: common),
+    .testTarget(
+        name: "StraitPosixTests", dependencies: ["StraitCore", "StraitPosix"],
+        swiftSettings: common),
+    .testTarget(
+        name: "StraitTLSTests", dependencies: ["StraitTLS", "COpenSSL"], swiftSettings: common),
+    .testTarget(
+        name: "StraitSnapshotTests",
+        dependencies: ["StraitCore", "StraitRouting", "StraitSnapshot"], swiftSettings: common),
+    .testTarget(
+        name: "StraitEngineTests",
+        dependencies: [
+            "StraitCore", "StraitWire", "StraitRouting", "StraitPosix", "StraitTLS",
+            "StraitSnapshot", "StraitEngine",
+        ], swiftSettings: common),
+    .testTarget(name: "TidyTests", swiftSettings: common),
+]
+var dependencies: [Package.Dependency] = []
+var products: [Product] = []
+
+if !engineOnly {
+    dependencies += [
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
+    ]
+    products += [.executable(name: "strait", targets: ["strait"])]
+    targets += [
+        // Layer 5: one foreign format each.
+        .target(
+            name: "StraitConfig",
+            dependencies: ["StraitCore", .product(name: "Yams", package: "Yams")],
+            swiftSettings: asynchronous),  // the YAML file
+
+        // Layer 6: orchestrate.
+        .target(
+            name: "StraitControl",
+            dependencies: [
+                "StraitCore", "StraitRouting", "StraitSnapshot", "StraitEngine", "StraitConfig",
+                "StraitPosix", "StraitTLS",
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ], swiftSettings: asynchronous),
+
+        // Layer 7: HTTP over the control plane.
+        .target(
+            name: "StraitAPI",
+            dependencies: [
+                "StraitCore", "StraitControl",
+                .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ], swiftSettings: asynchronous),
+
+        // Layer 8: composition root and command line, one subcommand a file.
+        .executableTarget(
+            name: "strait",
+            dependencies: [
+                "StraitCore", "StraitRouting", "StraitSnapshot", "StraitEngine", "StraitConfig",
+                "StraitControl", "StraitAPI", "StraitPosix", "StraitTLS", "CJemalloc",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+                .product(name: "UnixSignals", package: "swift-service-lifecycle"),
+            ], swiftSettings: asynchronous),
+
+        .testTarget(
+            name: "StraitConfigTests", dependencies: ["StraitCore", "StraitConfig"],
+            swiftSettings: common),
+        .testTarget(
+            name: "StraitControlTests",
+            dependencies: [
+                "StraitCore", "StraitRouting", "StraitSnapshot", "StraitEngine", "StraitConfig",
+                "StraitControl", "StraitPosix", .product(name: "Logging", package: "swift-log"),
+            ], swiftSettings: common),
+        .testTarget(
+            name: "EndToEndTests", dependencies: ["strait"], exclude: ["Clients"],
+            swiftSettings: common),
+    ]
+}
+
+if withBenchmarks {
+    products += [.executable(name: "strait-load", targets: ["LoadGenerator"])]
+    targets += [
+        .executableTarget(
+            name: "LoadGenerator", dependencies: ["COpenSSL", "CStrait"],
+            path: "Benchmarks/LoadGenerator", swiftSettings: common),
+        .executableTarget(
+            name: "MicroBenchmarks",
+            dependencies: ["StraitCore", "StraitWire", "StraitRouting", "StraitState"],
+            path: "Benchmarks/MicroBenchmarks", swiftSettings: common),
+    ]
+}
+
+let package = Package(
+    name: "strait", products: products, dependencies: dependencies, targets: targets)
