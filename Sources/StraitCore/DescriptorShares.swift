@@ -1,0 +1,24 @@
+// How the descriptors of the process are shared out. They must never run out as a whole: more than
+// the connection that asks last would fail, since libdispatch ends the process when it cannot open
+// a file of its own.
+
+/// What connections and pipes may take of the descriptors, so that the reserve stays free.
+package struct DescriptorShares: Hashable, Sendable {
+    /// Connections of the process, two descriptors each; at most ``Limits/connectionsMax``.
+    package let connections: Int
+    /// Splice pipes of one worker, two descriptors each; may be 0: all is copied.
+    package let pipesPerWorker: Int
+
+    /// Keeps ``Limits/descriptorsReserved`` and two per worker (its epoll instance and its mailbox)
+    /// back, and gives pipes an eighth of the rest at most.
+    ///
+    /// - Parameters:
+    ///   - descriptors: How many the process may have open.
+    ///   - workers: How many share them, 1 or more.
+    package init(descriptors: Int, workers: Int) {
+        let free = max(descriptors - Limits.descriptorsReserved - 2 * workers, 0)
+        self.pipesPerWorker = min(free / 8 / 2 / workers, Limits.pipesMax)
+        let allowed = (free - 2 * workers * self.pipesPerWorker) / 2
+        self.connections = min(max(allowed, 1), Limits.connectionsMax)
+    }
+}

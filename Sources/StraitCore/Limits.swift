@@ -1,0 +1,161 @@
+// Every bound of the router in one place, with what happens at the bound. Values that an operator
+// may set have their default here and their key in configs/reference.yaml; the others are fixed.
+
+/// The bounds that are fixed, and the defaults of those that are not.
+package enum Limits {
+    // MARK: Reading what comes
+
+    /// A ClientHello message without its records' headers.
+    ///
+    /// Beyond: alert decode_error, `hello_too_large`.
+    package static let clientHelloBytesMax = 64 * 1024
+    /// A TLS record's body, RFC 8446 §5.1.
+    ///
+    /// Beyond: alert record_overflow, `hello_malformed`.
+    package static let tlsRecordBytesMax = 16 * 1024
+    /// All bytes kept while peeking: a hello in the smallest records that we accept.
+    ///
+    /// Beyond: as above.
+    package static let peekBytesMax = clientHelloBytesMax * 2
+    /// A PROXY v1 line with its CR LF, by its specification §2.1.
+    ///
+    /// Beyond: close.
+    package static let proxyV1BytesMax = 107
+    /// A PROXY v2 header with its TLVs.
+    ///
+    /// Beyond: close.
+    package static let proxyV2BytesMax = 4096
+    /// An SSH banner line with its CR LF, RFC 4253 §4.2.
+    ///
+    /// Beyond: close.
+    package static let sshBannerBytesMax = 255
+    /// A Postgres startup packet, as PostgreSQL's MAX_STARTUP_PACKET_LENGTH.
+    ///
+    /// Beyond: close.
+    package static let postgresStartupBytesMax = 10_000
+    /// A Postgres cancel key, protocol 3.2.
+    ///
+    /// Beyond: close.
+    package static let postgresCancelKeyBytesMax = 256
+    /// The head of a plain HTTP request that is answered by the router itself.
+    ///
+    /// Beyond: 400 all the same.
+    package static let httpHeadBytesMax = 8 * 1024
+
+    // MARK: Relaying
+
+    /// The receive buffer, one per worker; what one direction holds at most when its receiver
+    /// stalls.
+    ///
+    /// Then reading stops until it went.
+    package static let receiveBufferBytes = 64 * 1024
+    /// The size asked for a splice pipe.
+    ///
+    /// Fewer are taken when the kernel refuses.
+    package static let pipeBytes = 1024 * 1024
+    /// Idle pipes that a worker keeps for reuse.
+    ///
+    /// Beyond: closed.
+    package static let pooledPipesMax = 64
+    /// Pipes in use per worker.
+    ///
+    /// Fewer where descriptors are few, see ``DescriptorShares``. Beyond: the direction goes on
+    /// copying.
+    package static let pipesMax = 1024
+    /// Bytes that a connection may move, both ways together, before its worker turns to the
+    /// others.
+    package static let relayBytesPerTurn = 4 * 1024 * 1024
+
+    // MARK: Workers
+
+    /// Workers at most; the index is 8 bits of a connection id.
+    package static let workersMax = 128
+    /// Connections in one process, however many descriptors it may have: containers often grant
+    /// 2^30, and each worker reserves address space for all.
+    ///
+    /// Beyond: refused by RST.
+    package static let connectionsMax = 4 * 1024 * 1024
+    /// Connections that one wake-up of a listener may accept before others have their turn.
+    package static let acceptsPerTurn = 16
+    /// TLS handshake steps per turn of the loop; an established relay waits for no more than these.
+    package static let handshakeStepsPerTurn = 2
+    /// Events taken from epoll at once.
+    package static let eventsPerTurn = 256
+    /// TLS contexts that a worker keeps; 11 to 13 KB each.
+    ///
+    /// Beyond: the least recently used is freed.
+    package static let tlsContextsMax = 1024
+    /// How long accepting pauses after the descriptors ran out.
+    package static let acceptPauseNanoseconds: UInt64 = 100_000_000
+    /// Descriptors kept back for upstreams, files and the control plane.
+    package static let descriptorsReserved = 128
+    /// Commands waiting in a worker's mailbox.
+    ///
+    /// Beyond: the control plane waits.
+    package static let mailboxCommandsMax = 1024
+    /// Ended connections that a worker remembers for `strait explain --connection`.
+    package static let recentConnectionsMax = 4096
+
+    /// Postgres CancelRequests that a worker looks up in a second.
+    ///
+    /// Beyond: closed, `rate_limit`.
+    package static let cancelRequestsPerSecondMax = 200
+
+    // MARK: Closing
+
+    /// How long a refused downstream is read from after our FIN, so that it gets our last bytes.
+    package static let lingerNanoseconds: UInt64 = 1_000_000_000
+    /// Bytes read and thrown away while lingering.
+    ///
+    /// Beyond: close at once.
+    package static let lingerBytesMax = 256 * 1024
+
+    // MARK: Defaults of what an operator may set
+
+    /// From accept to the first byte.
+    package static let firstByteTimeout = Duration.seconds(5)
+    /// From accept to the whole hello.
+    package static let helloTimeout = Duration.seconds(10)
+    /// From the hello to the end of the handshake.
+    package static let handshakeTimeout = Duration.seconds(10)
+    /// For each address of an upstream.
+    package static let connectTimeout = Duration.seconds(5)
+    /// Without a byte in either direction, while relaying.
+    package static let idleTimeout = Duration.seconds(3600)
+    /// With one side closed and no byte from the other.
+    package static let halfClosedTimeout = Duration.seconds(300)
+    /// From SIGTERM to the end of what is open.
+    package static let drainTimeout = Duration.seconds(30)
+    /// TCP keepalive: idle time before the first probe.
+    package static let keepaliveIdle = Duration.seconds(30)
+    /// How long sent bytes may stay unacknowledged (TCP_USER_TIMEOUT).
+    package static let userTimeout = Duration.seconds(60)
+    /// Connections that have not been routed yet, per worker.
+    ///
+    /// Beyond: the oldest is closed, `evicted`.
+    package static let unroutedConnectionsMax = 4096
+    /// The queue of connections that the kernel has accepted for us.
+    package static let listenBacklog = 4096
+    /// How long a silent downstream is waited for on a listener with `server_first`.
+    package static let serverFirstWait = Duration.milliseconds(300)
+    /// How long a ticket is good, and a ticket key in use.
+    package static let ticketLifetime = Duration.seconds(12 * 3600)
+
+    // MARK: Relations
+
+    /// Relations between the bounds that must hold; a sentence for each that does not.
+    package static var violations: [String] {
+        var found: [String] = []
+        func require(_ holds: Bool, _ sentence: String) { if !holds { found.append(sentence) } }
+        require(peekBytesMax >= clientHelloBytesMax, "a whole hello fits the peek buffer")
+        require(peekBytesMax >= proxyV2BytesMax, "a PROXY header fits the peek buffer")
+        require(peekBytesMax >= httpHeadBytesMax, "an HTTP head fits the peek buffer")
+        require(receiveBufferBytes >= proxyV2BytesMax, "a PROXY header fits one receive")
+        require(firstByteTimeout <= helloTimeout, "the first byte comes no later than the hello")
+        require(serverFirstWait < firstByteTimeout, "a server that speaks first does so in time")
+        require(pooledPipesMax <= pipesMax, "pooled pipes are among the pipes")
+        require(workersMax <= 256, "a worker's index fits 8 bits")
+        require(connectionsMax <= 1 << 31, "a connection's index fits 31 bits of an event")
+        return found
+    }
+}

@@ -1,0 +1,33 @@
+// Connections and pipes together never take what is kept back of the descriptors.
+
+import StraitCore
+import Testing
+
+@Suite("Shares of the descriptors") struct DescriptorSharesTests {
+    @Test(
+        "all shares and the reserve fit into the limit",
+        arguments: [300, 1024, 4096, 20_000, 65_536, 1_000_000, Int.max], [1, 2, 16, 80])
+    func fit(descriptors: Int, workers: Int) {
+        let shares = DescriptorShares(descriptors: descriptors, workers: workers)
+        let pipes = workers * shares.pipesPerWorker
+        let used = 2 * (shares.connections + pipes + workers) + Limits.descriptorsReserved
+        #expect(used <= descriptors)
+        #expect(shares.connections >= 1)
+        #expect((0...Limits.pipesMax).contains(shares.pipesPerWorker))
+    }
+
+    @Test("a worker has all its pipes where there are many descriptors, and connections the rest")
+    func plenty() {
+        let shares = DescriptorShares(descriptors: 1_000_000, workers: 2)
+        #expect(shares.pipesPerWorker == Limits.pipesMax)
+        #expect(shares.connections == (1_000_000 - Limits.descriptorsReserved - 4) / 2 - 2048)
+    }
+
+    @Test(
+        "with hardly any descriptors one connection is left, and no pipe", arguments: [0, 3, 130])
+    func few(descriptors: Int) {
+        let shares = DescriptorShares(descriptors: descriptors, workers: 2)
+        #expect(shares.connections == 1)
+        #expect(shares.pipesPerWorker == 0)
+    }
+}
