@@ -1,0 +1,57 @@
+// Random rules and questions, replayed: the table against the linear reference.
+
+import StraitCore
+import StraitRouting
+import Testing
+
+/// SplitMix64: the same numbers on every machine.
+private struct SeededGenerator: RandomNumberGenerator {
+    var state: UInt64
+
+    mutating func next() -> UInt64 {
+        self.state &+= 0x9E37_79B9_7F4A_7C15
+        var mixed = self.state
+        mixed = (mixed ^ mixed >> 30) &* 0xBF58_476D_1CE4_E5B9
+        mixed = (mixed ^ mixed >> 27) &* 0x94D0_49BB_1331_11EB
+        return mixed ^ mixed >> 31
+    }
+}
+
+@Suite("RouteTable, against a linear reference") struct RouteFuzzTests {
+    @Test(
+        "random rules and questions get the reference's answers",
+        arguments: 0..<8 as Range<UInt64>)
+    func agrees(seed: UInt64) {
+        var random = SeededGenerator(state: seed)
+        var sights = RouteFuzzSights()
+        for _ in 0..<60 {
+            let count = Int.random(in: 0...700, using: &random)
+            var input = (0..<count).map { _ in UInt8.random(in: 0...255, using: &random) }
+            fuzzRouteTable(input, &sights)
+            for _ in 0..<4 where !input.isEmpty {
+                input[Int.random(in: 0..<input.count, using: &random)] = UInt8.random(
+                    in: 0...255, using: &random)
+                fuzzRouteTable(input, &sights)
+            }
+        }
+        #expect(sights.violations.first == nil, "seed \(seed)")
+        // A comparison that never gets anywhere proves nothing.
+        #expect(sights.compiled > 50)
+        #expect(sights.contradictory > 50)
+        let all: Set = [
+            "service none", "service exact", "service wildcard", "service alias",
+            "nameMissing untold", "nameMissing told", "nameUnknown untold", "nameUnknown told",
+            "alpnMismatch told", "noDefaultService untold", "noDefaultService told",
+        ]
+        #expect(sights.decisions == all)
+    }
+
+    @Test(
+        "the shortest and the most uniform inputs",
+        arguments: [0, 1, 300], [0, 127, 255] as [UInt8])
+    func uniform(count: Int, byte: UInt8) {
+        var sights = RouteFuzzSights()
+        fuzzRouteTable(Array(repeating: byte, count: count), &sights)
+        #expect(sights.violations == [])
+    }
+}
