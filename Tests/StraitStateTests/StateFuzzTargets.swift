@@ -1,0 +1,177 @@
+// One target per machine: a plain function over bytes, which are an event script, that says which
+// promise was broken. Replayed by StateFuzzTests; libFuzzer can call them too. No test library in
+// this file.
+
+import StraitCore
+import StraitState
+
+/// A state machine under fuzzing.
+enum StateFuzzTarget: String, CaseIterable, Sendable {
+    case peek
+    case relay
+    case connect
+    case transferMode
+
+    /// The promise that was broken over `script`, nil when all were kept; traps are the caller's to
+    /// see.
+    func violation(_ script: [UInt8]) -> String? {
+        switch self {
+        case .peek: Self.peek(script)
+        case .relay: Self.relay(script)
+        case .connect: Self.connect(script)
+        case .transferMode: Self.transferMode(script)
+        }
+    }
+
+    // MARK: Peek
+
+    /// The first byte chooses the rules, the next three choose cuts, the rest is what comes.
+    private static func peek(_ script: [UInt8]) -> String? {
+        guard script.count >= 4 else { return nil }
+        let rules = PeekRules.all(requiresProxyHeader: script[0] & 32 != 0)[Int(script[0] & 31)]
+        let input = Array(script[4...])
+        let slow = PeekRun(rules, input, cuts: 0..<input.count)
+        if let violation = slow.violation { return violation }
+        let cuts = script[1..<4].map { Int($0) * (input.count + 1) / 256 }.sorted()
+        for some in [[], cuts] {
+            let run = PeekRun(rules, input, cuts: some)
+            if let violation = run.violation { return violation }
+            if !run.agrees(with: slow.decision) {
+                return "cut at \(some): \(run), but byte by byte: \(slow)"
+            }
+        }
+        return nil
+    }
+
+    // MARK: Relay
+
+    /// Each byte is an event, all of them legal at any time; what happens is compared with plain
+    /// facts.
+    private static func relay(_ script: [UInt8]) -> String? {
+        var machine = RelayMachine()
+        var ended: Set<RelayDirection> = []
+        var told: Set<RelayDirection> = []
+        var firstSide: CloseReason.Side?
+        for byte in script {
+            let direction: RelayDirection = byte & 1 == 0 ? .up : .down
+            let before = machine
+            var action = RelayAction.proceed
+            switch byte >> 1 & 3 {
+            case 0, 1:
+                let hasPending = byte & 2 != 0
+                action = machine.sourceEnded(direction, hasPending: hasPending)
+                if ended.insert(direction).inserted {
+                    firstSide = firstSide ?? direction.source
+                } else if action != .proceed || machine != before {
+                    return "an end that was known has an effect"
+                }
+            case 2: action = machine.pendingFlushed(direction)
+            default:
+                guard case .close(let reason, _) = machine.broke(direction.source, .reset),
+                    reason == CloseReason(direction.source, .reset)
+                else { return "a break is not a close" }
+            }
+            switch action {
+            case .proceed: break
+            case .endTarget(let which):
+                guard which == direction, ended.contains(which), told.insert(which).inserted else {
+                    return "told of an end that is none, or twice"
+                }
+                if told.count == 2 { return "the second end is not the last word" }
+            case .endTargetAndFinish(let which, let reason):
+                guard which == direction, told.insert(which).inserted, told.count == 2 else {
+                    return "finished with \(told)"
+                }
+                if reason.side != firstSide || reason.kind != .finished { return "names \(reason)" }
+            case .close: return "closed without a break"
+            }
+            for direction in RelayDirection.allCases
+            where machine.isOpen(direction) == ended.contains(direction) {
+                return "\(direction) is open, or is not, against what came"
+            }
+            if machine.isHalfClosed != (ended.count == 1) { return "half-closed with \(ended)" }
+        }
+        return nil
+    }
+
+    // MARK: Connect
+
+    /// The first byte chooses how many addresses there are, each further one an event that is
+    /// possible as the machine's reading side says.
+    private static func connect(_ script: [UInt8]) -> String? {
+        let count = Int(script.first ?? 0) % 6
+        var machine = ConnectMachine(addressCount: count)
+        var action = machine.started()
+        var opened = 0
+        var left: ConnectSteps = []
+        for byte in script.dropFirst() {
+            if case .open(let index) = action {
+                if index != opened || index != machine.address || index >= count {
+                    return "opens \(index), not \(opened) of \(count)"
+                }
+                opened += 1
+                left = []
+            }
+            guard machine.isUnderWay else { break }
+            guard byte & 7 != 0 else {
+                action = machine.failed(.connectFailed)
+                continue
+            }
+            if machine.isPreparing {
+                guard let step = Self.step(askedBy: action), left.contains(step) else {
+                    return "asks for \(action) with \(left) left"
+                }
+                left.subtract(step)
+                action = machine.stepDone(step)
+            } else {
+                left = ConnectSteps(rawValue: byte >> 3 & 7)
+                action = machine.connected(steps: left)
+            }
+            if (action == .ready) != left.isEmpty { return "\(action) with \(left) left" }
+        }
+        switch action {
+        case .giveUp(let reason):
+            if opened != count || machine.isUnderWay || reason.side != .upstream {
+                return "gave up after \(opened) of \(count): \(reason)"
+            }
+        case .ready: if machine.isUnderWay { return "ready, and under way" }
+        case .open, .sendProxyHeader, .requestPostgresTLS, .handshake:
+            if !machine.isUnderWay { return "\(action), and not under way" }
+        }
+        return nil
+    }
+
+    private static func step(askedBy action: ConnectAction) -> ConnectSteps? {
+        switch action {
+        case .sendProxyHeader: .proxyHeader
+        case .requestPostgresTLS: .postgresRequest
+        case .handshake: .tls
+        case .open, .ready, .giveUp: nil
+        }
+    }
+
+    // MARK: Transfer mode
+
+    /// Each byte is a transfer of so many KiB, by the mode that holds; odd ones may change it.
+    private static func transferMode(_ script: [UInt8]) -> String? {
+        var mode = TransferMode()
+        var streak = 0
+        for byte in script {
+            let bytes = Int(byte) * 256
+            let wasSplicing = mode.isSplicing
+            let counts =
+                wasSplicing ? bytes < TransferMode.smallBytes : bytes >= TransferMode.largeBytes
+            streak = counts ? streak + 1 : 0
+            let enough =
+                wasSplicing ? TransferMode.smallMovesToCopy : TransferMode.largeReadsToSplice
+            let wants = wasSplicing ? mode.spliced(bytes: bytes) : mode.copied(bytes: bytes)
+            if wants != (streak >= enough) { return "\(wants) after \(streak) in a row" }
+            if mode.isSplicing != wasSplicing { return "changed without being told" }
+            guard wants, byte & 1 == 1 else { continue }
+            if wasSplicing || byte & 2 == 0 { mode.beganCopying() } else { mode.beganSplicing() }
+            streak = 0
+            if mode.isSplicing != (!wasSplicing && byte & 2 != 0) { return "does not obey" }
+        }
+        return nil
+    }
+}
