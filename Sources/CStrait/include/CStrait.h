@@ -1,0 +1,31 @@
+// One function per C macro, variadic or GNU extension that Swift cannot call. No logic here.
+// _GNU_SOURCE is defined in the .c file only: a public header that defines it breaks debug builds.
+#ifndef CSTRAIT_H
+#define CSTRAIT_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+
+#include "CStraitTLS.h"
+
+int cstrait_accept4(int descriptor, struct sockaddr *address, socklen_t *length);
+int cstrait_pipe2(int descriptors[2]);
+int cstrait_set_pipe_size(int descriptor, int bytes);
+ssize_t cstrait_splice(int from, int to, size_t bytes, int more);
+int cstrait_set_nonblocking(int descriptor);
+int cstrait_bytes_unacknowledged(int descriptor, int *count);
+int cstrait_pin_thread(int core);
+int cstrait_online_cores(int *cores, int capacity);
+void cstrait_name_thread(const char *name);
+uint32_t cstrait_epoll_exclusive(void);
+uint32_t cstrait_epoll_edge_triggered(void);
+uint32_t cstrait_epoll_read_hangup(void);
+int cstrait_tcp_user_timeout(void);
+int cstrait_tcp_defer_accept(void);
+const char *cstrait_commit(void);
+
+#endif

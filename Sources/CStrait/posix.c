@@ -1,0 +1,62 @@
+#define _GNU_SOURCE
+#include "CStrait.h"
+
+#include <fcntl.h>
+#include <linux/sockios.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <pthread.h>
+#include <sched.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+int cstrait_accept4(int descriptor, struct sockaddr *address, socklen_t *length) {
+    return accept4(descriptor, address, length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+}
+
+int cstrait_pipe2(int descriptors[2]) { return pipe2(descriptors, O_NONBLOCK | O_CLOEXEC); }
+
+int cstrait_set_pipe_size(int descriptor, int bytes) {
+    return fcntl(descriptor, F_SETPIPE_SZ, bytes);
+}
+
+ssize_t cstrait_splice(int from, int to, size_t bytes, int more) {
+    unsigned flags = SPLICE_F_MOVE | SPLICE_F_NONBLOCK | (more ? SPLICE_F_MORE : 0);
+    return splice(from, NULL, to, NULL, bytes, flags);
+}
+
+int cstrait_set_nonblocking(int descriptor) {
+    int flags = fcntl(descriptor, F_GETFL);
+    return flags < 0 ? flags : fcntl(descriptor, F_SETFL, flags | O_NONBLOCK);
+}
+
+int cstrait_bytes_unacknowledged(int descriptor, int *count) {
+    return ioctl(descriptor, SIOCOUTQ, count);
+}
+
+int cstrait_pin_thread(int core) {
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    CPU_SET(core, &set);
+    return pthread_setaffinity_np(pthread_self(), sizeof set, &set);
+}
+
+int cstrait_online_cores(int *cores, int capacity) {
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    if (sched_getaffinity(0, sizeof set, &set) != 0) return -1;
+    int count = 0;
+    for (int core = 0; core < CPU_SETSIZE && count < capacity; core++)
+        if (CPU_ISSET(core, &set)) cores[count++] = core;
+    return count;
+}
+
+void cstrait_name_thread(const char *name) { pthread_setname_np(pthread_self(), name); }
+
+uint32_t cstrait_epoll_exclusive(void) { return EPOLLEXCLUSIVE; }
+uint32_t cstrait_epoll_edge_triggered(void) { return EPOLLET; }
+uint32_t cstrait_epoll_read_hangup(void) { return EPOLLRDHUP; }
+int cstrait_tcp_user_timeout(void) { return TCP_USER_TIMEOUT; }
+int cstrait_tcp_defer_accept(void) { return TCP_DEFER_ACCEPT; }
+const char *cstrait_commit(void) { return STRAIT_COMMIT; }

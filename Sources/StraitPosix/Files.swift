@@ -1,0 +1,29 @@
+// What Foundation does not do atomically.
+
+internal import CStrait
+internal import Glibc
+
+extension PosixError {
+    /// Whether nobody listens (ECONNREFUSED).
+    package var isRefused: Bool { self.number == ECONNREFUSED }
+
+    /// Whether nothing is there (ENOENT).
+    package var isAbsent: Bool { self.number == ENOENT }
+
+    /// Whether the user may not (EACCES, EPERM).
+    package var isForbidden: Bool { self.number == EACCES || self.number == EPERM }
+}
+
+/// Moves a file, a socket included, over another one in one step.
+package func renameReplacing(from source: String, to target: String) throws(PosixError) {
+    let status = unsafe source.withCString { from in
+        unsafe target.withCString { to in unsafe rename(from, to) }
+    }
+    guard status == 0 else { throw PosixError("rename") }
+}
+
+/// Makes a write to a pipe or socket that nobody reads an error instead of the end of the process.
+package func ignoreBrokenPipes() { _ = signal(SIGPIPE, SIG_IGN) }
+
+/// The commit that this program was built from, as the build was told; `unknown` else.
+package func buildCommit() -> String { unsafe String(cString: cstrait_commit()) }

@@ -1,0 +1,114 @@
+// epoll, edge-triggered: each descriptor is registered once.
+
+internal import CStrait
+internal import Glibc
+
+/// What a descriptor is ready for.
+package struct Readiness: OptionSet, Hashable, Sendable {
+    /// The bits of epoll(7), as the kernel numbers them.
+    package let rawValue: UInt32
+    /// Takes the kernel's bits; those without a name here are kept.
+    package init(rawValue: UInt32) { self.rawValue = rawValue }
+
+    // Tests of bits, not of sets: set operations of another module's type are generic calls that
+    // allocate an array for each literal.
+
+    /// Whether bytes, an end or an error can be read.
+    package var allowsReading: Bool { self.rawValue & 0x2019 != 0 }
+    /// Whether a write would not wait, or would fail at once.
+    package var allowsWriting: Bool { self.rawValue & 0x001C != 0 }
+    /// Whether the peer has ended its direction, or both are over.
+    package var saysEnd: Bool { self.rawValue & 0x2018 != 0 }
+    /// Whether both directions are over, or the connection is broken.
+    package var saysBroken: Bool { self.rawValue & 0x0018 != 0 }
+    /// Whether the descriptor has failed.
+    package var saysError: Bool { self.rawValue & 0x0008 != 0 }
+
+    /// Bytes, a connection or the end can be read.
+    package static let readable = Readiness(rawValue: 0x001)
+    /// Bytes can be written, or a connect is over.
+    package static let writable = Readiness(rawValue: 0x004)
+    /// The descriptor has failed; its next call says how.
+    package static let error = Readiness(rawValue: 0x008)
+    /// Both directions have ended.
+    package static let hangup = Readiness(rawValue: 0x010)
+    /// The peer has ended its direction.
+    package static let readHangup = Readiness(rawValue: 0x2000)
+}
+
+/// One epoll instance and the room for its events.
+@safe package struct Poller: ~Copyable {
+    private let descriptor: OwnedDescriptor
+    /// Room for `capacity` events; never nil.
+    private let events: UnsafeMutablePointer<epoll_event>
+    private let capacity: Int
+
+    /// - Parameter eventsMax: How many events one ``wait(milliseconds:)`` may bring.
+    /// - Throws: ``PosixError`` when there are no descriptors.
+    package init(eventsMax: Int) throws(PosixError) {
+        let number = epoll_create1(Int32(EPOLL_CLOEXEC))
+        guard number >= 0 else { throw PosixError("epoll_create1") }
+        self.descriptor = OwnedDescriptor(owning: number)
+        self.capacity = eventsMax
+        unsafe self.events = UnsafeMutablePointer<epoll_event>.allocate(capacity: eventsMax)
+    }
+
+    deinit { unsafe self.events.deallocate() }
+
+    /// Registers a connection's descriptor, edge-triggered, for reading and optionally writing.
+    package func add(_ number: Int32, token: UInt64, writable: Bool) throws(PosixError) {
+        try self.control(EPOLL_CTL_ADD, number, Self.edge(writable: writable), token)
+    }
+
+    /// Registers it anew for reading and writing; a readiness that holds now is announced again.
+    package func rearm(_ number: Int32, token: UInt64) throws(PosixError) {
+        try self.control(EPOLL_CTL_MOD, number, Self.edge(writable: true), token)
+    }
+
+    /// Registers a listening socket that other pollers share: one of them is woken.
+    package func addShared(_ number: Int32, token: UInt64) throws(PosixError) {
+        try self.control(
+            EPOLL_CTL_ADD, number, Readiness.readable.rawValue | cstrait_epoll_exclusive(), token)
+    }
+
+    /// Registers a descriptor of our own (a mailbox), level-triggered.
+    package func addLevel(_ number: Int32, token: UInt64) throws(PosixError) {
+        try self.control(EPOLL_CTL_ADD, number, Readiness.readable.rawValue, token)
+    }
+
+    /// Takes a descriptor out.
+    ///
+    /// One that is not registered is no error.
+    package func remove(_ number: Int32) {
+        var event = unsafe epoll_event()
+        _ = unsafe epoll_ctl(self.descriptor.number, EPOLL_CTL_DEL, number, &event)
+    }
+
+    /// Waits for events, at most `milliseconds` (-1: for ever), and tells how many came.
+    package func wait(milliseconds: Int32) -> Int {
+        let count = unsafe epoll_wait(
+            self.descriptor.number, self.events, Int32(self.capacity), milliseconds)
+        return max(Int(count), 0)  // EINTR brings nothing, and the loop comes again
+    }
+
+    /// Event number `index` of the last wait.
+    package func event(_ index: Int) -> (token: UInt64, readiness: Readiness) {
+        precondition(index >= 0 && index < self.capacity, "an event of the last wait")
+        let event = unsafe self.events[index]
+        return unsafe (event.data.u64, Readiness(rawValue: event.events))
+    }
+
+    private static func edge(writable: Bool) -> UInt32 {
+        Readiness.readable.rawValue | cstrait_epoll_read_hangup() | cstrait_epoll_edge_triggered()
+            | (writable ? Readiness.writable.rawValue : 0)
+    }
+
+    private func control(
+        _ operation: Int32, _ number: Int32, _ interest: UInt32, _ token: UInt64
+    ) throws(PosixError) {
+        var event = unsafe epoll_event(events: interest, data: epoll_data_t(u64: token))
+        guard unsafe epoll_ctl(self.descriptor.number, operation, number, &event) == 0 else {
+            throw PosixError("epoll_ctl")
+        }
+    }
+}

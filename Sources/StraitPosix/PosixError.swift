@@ -1,0 +1,36 @@
+// Errors of the kernel, by number and with the call that failed.
+
+internal import Glibc
+
+/// A system call that failed.
+package struct PosixError: Error, Hashable, Sendable, CustomStringConvertible {
+    /// The call, as in its manual page.
+    package let call: String
+    /// `errno` after it.
+    package let number: Int32
+
+    /// Takes an error number that a call returned instead of setting `errno`.
+    package init(call: String, number: Int32) {
+        self.call = call
+        self.number = number
+    }
+
+    /// Takes `errno` as the last call left it.
+    init(_ call: String) { self.init(call: call, number: errno) }
+
+    /// The call and the system's words for the number.
+    package var description: String {
+        var buffer: [CChar] = Array(repeating: 0, count: 128)
+        let number = self.number
+        let text = unsafe buffer.withUnsafeMutableBufferPointer { storage -> String in
+            guard let base = storage.baseAddress,
+                unsafe strerror_r(number, base, storage.count) == 0
+            else { return "error \(number)" }
+            return unsafe String(cString: base)
+        }
+        return "\(self.call): \(text)"
+    }
+
+    /// Whether no descriptor was to be had (EMFILE, ENFILE).
+    package var isOutOfDescriptors: Bool { self.number == EMFILE || self.number == ENFILE }
+}
