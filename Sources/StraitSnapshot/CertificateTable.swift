@@ -1,0 +1,58 @@
+// A tenant's certificates by the names that they carry.
+
+package import StraitCore
+
+/// One certificate chain with its key, as PEM.
+package final class CertificatePlan: Sendable {
+    /// The certificate and its intermediates, the leaf first.
+    package let chainPEM: [UInt8]
+    /// The private key of the leaf, without a passphrase.
+    package let keyPEM: [UInt8]
+
+    /// Takes the files as they were read; whether they fit, the compiler has checked.
+    package init(chainPEM: [UInt8], keyPEM: [UInt8]) {
+        self.chainPEM = chainPEM
+        self.keyPEM = keyPEM
+    }
+}
+
+/// Certificates that carry the same names: one per key type at most (ECDSA and RSA side by side).
+package final class CertificateSet: Sendable {
+    /// Equal for equal contents and different for different ones, over revisions.
+    package let id: UInt64
+    /// The names that it carries literally.
+    package let names: [HostName]
+    /// The parents of the wildcards: `example.com` for `*.example.com`.
+    package let wildcards: [HostName]
+    /// Side by side, one per key type; the handshake picks what the downstream can verify.
+    package let certificates: [CertificatePlan]
+
+    /// One set; see the properties.
+    package init(
+        id: UInt64, names: [HostName], wildcards: [HostName], certificates: [CertificatePlan]
+    ) {
+        self.id = id
+        self.names = names
+        self.wildcards = wildcards
+        self.certificates = certificates
+    }
+}
+
+/// Finds the certificates for a name: exact before wildcard (one label).
+package struct CertificateTable: Sendable {
+    /// The sets, in the order of the configuration.
+    package let sets: [CertificateSet]
+
+    /// A table that looks through `sets` in this order.
+    package init(sets: [CertificateSet]) { self.sets = sets }
+
+    /// The set for `name`, or nil when none carries it.
+    package func set(for name: HostName) -> CertificateSet? {
+        if let exact = self.sets.first(where: { $0.names.contains(name) }) { return exact }
+        guard let dot = name.bytes.firstIndex(of: UInt8(ascii: ".")) else { return nil }
+        let parent = name.bytes[(dot + 1)...]
+        return self.sets.first { set in
+            set.wildcards.contains { $0.bytes.elementsEqual(parent) }
+        }
+    }
+}
