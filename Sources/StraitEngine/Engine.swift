@@ -1,0 +1,116 @@
+// The workers as the control plane sees them: start, command, join.
+
+internal import StraitCore
+internal import StraitPosix
+internal import Synchronization
+
+/// Why the engine could not start.
+package struct EngineError: Error, Sendable, CustomStringConvertible {
+    /// A sentence.
+    package let description: String
+}
+
+/// The worker threads of this process.
+package final class Engine: Sendable {
+    private let mailboxes: [Mailbox<WorkerCommand>]
+    private let threads: [StraitPosix.Thread]
+
+    /// Starts `workers` threads (1 to ``Limits/workersMax``).
+    ///
+    /// - Parameters:
+    ///   - workers: How many.
+    ///   - pinned: Whether each is bound to a core of its own.
+    ///   - reports: Called on the workers' threads; it must be quick and must not wait.
+    /// - Throws: ``EngineError`` when a bound is broken, or threads or descriptors are lacking.
+    package init(
+        workers: Int, pinned: Bool, reports: @escaping @Sendable (WorkerReport) -> Void
+    ) throws(EngineError) {
+        let broken = Limits.violations
+        guard broken.isEmpty else {
+            throw EngineError(description: "limits: " + broken.joined(separator: "; "))
+        }
+        guard (1...Limits.workersMax).contains(workers) else {
+            throw EngineError(description: "workers: 1 to \(Limits.workersMax), not \(workers)")
+        }
+        do throws(PosixError) {
+            var mailboxes: [Mailbox<WorkerCommand>] = []
+            for _ in 0..<workers { mailboxes.append(try Mailbox()) }
+            let cores = StraitPosix.Thread.availableCores()
+            let shares = DescriptorShares(
+                descriptors: Sockets.descriptorLimit(), workers: workers)
+            let shared = SharedCounts(shares)
+            var threads: [StraitPosix.Thread] = []
+            for index in 0..<workers {
+                let setup = WorkerSetup(
+                    index: index, mailboxes: mailboxes, shared: shared, reports: reports)
+                threads.append(
+                    try StraitPosix.Thread.spawn(name: "worker-\(index)") {
+                        if pinned {
+                            StraitPosix.Thread.pinCurrent(core: cores[index % cores.count])
+                        }
+                        Worker.live(setup)
+                    })
+            }
+            self.mailboxes = mailboxes
+            self.threads = threads
+        } catch {
+            throw EngineError(description: "workers: \(error)")
+        }
+    }
+
+    /// How many workers there are.
+    package var workers: Int { self.mailboxes.count }
+
+    /// Puts a command into one worker's mailbox; false when it is full.
+    @discardableResult
+    package func send(_ command: WorkerCommand, to worker: Int) -> Bool {
+        guard self.mailboxes.indices.contains(worker) else { return false }
+        return self.mailboxes[worker].put(command, countMax: Limits.mailboxCommandsMax)
+    }
+
+    /// Puts a command into every mailbox.
+    package func broadcast(_ command: WorkerCommand) {
+        for mailbox in self.mailboxes { _ = mailbox.put(command) }
+    }
+
+    /// Waits until every thread has ended; they do after ``WorkerCommand/stop``.
+    ///
+    /// Call it once.
+    package func join() {
+        for thread in self.threads { thread.join() }
+    }
+}
+
+/// Numbers that all workers add to: what one process may have open.
+final class SharedCounts: Sendable {
+    private let open = Atomic<Int>(0)
+    /// As the descriptors allow.
+    let connectionsMax: Int
+    /// As the descriptors allow, for one worker.
+    let pipesMax: Int
+
+    init(_ shares: DescriptorShares) {
+        self.connectionsMax = shares.connections
+        self.pipesMax = shares.pipesPerWorker
+    }
+
+    /// Counts one more; false, and not counted, when `limit` (0: only the descriptors') is reached.
+    func take(limit: Int) -> Bool {
+        let bound = limit > 0 ? min(limit, self.connectionsMax) : self.connectionsMax
+        if self.open.add(1, ordering: .relaxed).newValue <= bound { return true }
+        self.open.subtract(1, ordering: .relaxed)
+        return false
+    }
+
+    func give() { self.open.subtract(1, ordering: .relaxed) }
+
+    var count: Int { self.open.load(ordering: .relaxed) }
+}
+
+/// What a worker is born with.
+struct WorkerSetup: Sendable {
+    var index: Int
+    var mailboxes: [Mailbox<WorkerCommand>]
+    var shared: SharedCounts
+    var reports: @Sendable (WorkerReport) -> Void
+}

@@ -1,0 +1,38 @@
+// Listening sockets, opened by the control plane before a snapshot that names them is given out.
+
+package import StraitCore
+internal import StraitPosix
+
+/// Why a listening socket could not be opened.
+package struct ListenError: Error, Sendable, CustomStringConvertible {
+    /// The address that was asked for.
+    package let address: SocketAddress
+    /// What the kernel said.
+    package let description: String
+}
+
+/// Opens and closes listening sockets.
+package enum ListenerSockets {
+    /// Opens a socket that listens on `address`; the caller owns the descriptor.
+    package static func open(
+        address: SocketAddress, backlog: Int, defersAccept: Bool,
+        keepaliveIdleMilliseconds: UInt32, userTimeoutMilliseconds: UInt32
+    ) throws(ListenError) -> Int32 {
+        do throws(PosixError) {
+            return try Sockets.listen(
+                on: address, backlog: backlog, defersAccept: defersAccept,
+                keepaliveIdleMilliseconds: keepaliveIdleMilliseconds,
+                userTimeoutMilliseconds: userTimeoutMilliseconds)
+        } catch {
+            throw ListenError(address: address, description: "\(error)")
+        }
+    }
+
+    /// Closes a socket that no worker uses any more.
+    package static func close(_ descriptor: Int32) { Sockets.close(descriptor) }
+
+    /// The address that a socket is bound to; it tells the port where 0 was asked for.
+    package static func boundAddress(_ descriptor: Int32) -> SocketAddress? {
+        Sockets.localAddress(descriptor)
+    }
+}

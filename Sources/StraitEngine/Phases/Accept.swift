@@ -1,0 +1,186 @@
+// Accept: a downstream gets a slot, an id and its first deadlines. Never waits for a peer.
+
+internal import StraitCore
+internal import StraitPosix
+internal import StraitSnapshot
+internal import StraitState
+
+/// A listener as a worker sees it.
+final class ListenerState {
+    var plan: ListenerPlan
+    var rules: PeekRules
+    /// The shared socket; -1 once it was let go.
+    var descriptor: Int32
+    var isRegistered = false
+    /// How many to accept at the next wake-up: grows while there are enough, so that a lone one
+    /// costs one call.
+    var batch = 1
+
+    init(plan: ListenerPlan, descriptor: Int32) {
+        self.plan = plan
+        self.descriptor = descriptor
+        self.rules = PeekRules(plan)
+    }
+}
+
+extension PeekRules {
+    init(_ plan: ListenerPlan) {
+        let requires = if case .required = plan.proxyHeader { true } else { false }
+        self.init(
+            requiresProxyHeader: requires,
+            allowsTLS: plan.protocols.contains(.tls), allowsSSH: plan.protocols.contains(.ssh),
+            allowsHTTP: plan.protocols.contains(.http) || plan.redirectsToHTTPS,
+            allowsPostgres: plan.protocols.contains(.postgres),
+            isRaw: plan.protocols.contains(.raw))
+    }
+}
+
+extension Worker {
+    mutating func accept(listener id: Int) {
+        guard let listener = self.listeners[id], listener.isRegistered else { return }
+        for round in 0..<listener.batch {
+            switch Sockets.accept(listener.descriptor) {
+            case .accepted(let number, let peer):
+                self.accepted(number, peer, listener)
+            case .nobody:
+                self.listeners[id]?.batch = max(round, 1)
+                return
+            case .aborted: continue
+            case .exhausted:
+                self.pauseAccepting()
+                return
+            }
+        }
+        self.listeners[id]?.batch = min(listener.batch * 2, Limits.acceptsPerTurn)
+    }
+
+    private mutating func accepted(
+        _ number: Int32, _ peer: SocketAddress?, _ listener: ListenerState
+    ) {
+        self.metrics.accepted[listener.plan.id, default: 0] += 1
+        guard let index = self.open(number, peer, listener.plan.id) else { return }
+        let connection = self.connections.reference(index)
+        let timeouts = self.snapshot?.timeouts ?? Timeouts()
+        var wait = timeouts.firstByte
+        if let first = listener.plan.serverFirst { wait = min(wait, first.waitNanoseconds) }
+        connection.value.peek = Peeking(PeekMachine(rules: listener.rules))
+        connection.value.phase = .peek
+        self.listAsUnrouted(index)
+        self.setDeadline(index, self.now.advanced(byNanoseconds: wait))
+        if listener.plan.protocols.contains(.raw), !listener.rules.requiresProxyHeader {
+            self.routeUnread(index)
+            return
+        }
+        connection.value.downstream.isReadable = true
+        self.peek(index)
+    }
+
+    /// Gives a descriptor a slot; nil, and the descriptor is closed, when there is no room.
+    mutating func open(_ number: Int32, _ peer: SocketAddress?, _ listener: Int) -> Int? {
+        guard self.shared.take(limit: self.snapshot?.limits.connections ?? 0) else {
+            self.refuseUnseen(number)
+            return nil
+        }
+        guard let token = self.connections.take() else {
+            self.shared.give()
+            self.refuseUnseen(number)
+            return nil
+        }
+        let index = Int(token.index)
+        let connection = self.connections.reference(index)
+        connection.value.id = ConnectionID(
+            worker: UInt8(truncatingIfNeeded: self.index), number: self.nextConnectionNumber)
+        self.nextConnectionNumber &+= 1
+        connection.value.listener = listener
+        connection.value.downstream.socket = OwnedDescriptor(owning: number)
+        connection.value.peerAddress = peer
+        connection.value.clientAddress = peer
+        connection.value.milestones.accepted = self.now
+        connection.value.lastActivity = self.now
+        connection.value.revision = self.snapshot?.revision ?? 0
+        self.metrics.open[0, default: 0] += 1
+        return index
+    }
+
+    /// No room: the downstream is told by RST, which costs nothing.
+    private mutating func refuseUnseen(_ number: Int32) {
+        Sockets.setAbortiveClose(number)
+        Sockets.close(number)
+        let key = WorkerMetrics.CloseKey(
+            slot: 0, phase: .accept, reason: CloseReason(.local, .descriptorsExhausted))
+        self.metrics.closed[key, default: 0] += 1
+        self.complain(.warning, "connections are refused: as many are open as limits allow")
+    }
+
+    // MARK: Pausing when descriptors run out
+
+    private mutating func pauseAccepting() {
+        self.metrics.acceptPauses += 1
+        self.complain(.error, "accepting pauses: no descriptors or memory are left")
+        self.acceptPausedUntil = self.now.advanced(
+            byNanoseconds: Limits.acceptPauseNanoseconds)
+        for (id, listener) in self.listeners where listener.isRegistered {
+            self.poller.remove(listener.descriptor)
+            self.listeners[id]?.isRegistered = false
+        }
+    }
+
+    mutating func resumeAccepting() {
+        guard let until = self.acceptPausedUntil, until <= self.now else { return }
+        self.acceptPausedUntil = nil
+        guard self.drainDeadline == nil else { return }
+        for id in self.listeners.keys { self.registerListener(id) }
+    }
+
+    mutating func registerListener(_ id: Int) {
+        guard let listener = self.listeners[id], listener.descriptor >= 0, !listener.isRegistered
+        else { return }
+        do throws(PosixError) {
+            try self.poller.addShared(
+                listener.descriptor, token: EventToken(listener: id).rawValue)
+            self.listeners[id]?.isRegistered = true
+        } catch {
+            self.complain(.error, "listener \(listener.plan.name): \(error)")
+        }
+    }
+
+    // MARK: Those that are not admitted yet, oldest first
+
+    private mutating func listAsUnrouted(_ index: Int) {
+        let connection = self.connections.reference(index)
+        connection.value.isUnrouted = true
+        connection.value.olderUnrouted = self.newestUnrouted
+        connection.value.newerUnrouted = -1
+        if self.newestUnrouted >= 0 {
+            self.connections.reference(Int(self.newestUnrouted)).value.newerUnrouted = Int32(index)
+        } else {
+            self.oldestUnrouted = Int32(index)
+        }
+        self.newestUnrouted = Int32(index)
+        self.metrics.unrouted += 1
+        let bound = self.snapshot?.limits.unroutedConnections ?? Limits.unroutedConnectionsMax
+        guard self.metrics.unrouted > bound, self.oldestUnrouted >= 0,
+            Int(self.oldestUnrouted) != index
+        else { return }
+        self.close(Int(self.oldestUnrouted), CloseReason(.local, .evicted))
+    }
+
+    mutating func unlistUnrouted(_ index: Int) {
+        let connection = self.connections.reference(index)
+        guard connection.value.isUnrouted else { return }
+        connection.value.isUnrouted = false
+        let older = connection.value.olderUnrouted
+        let newer = connection.value.newerUnrouted
+        if older >= 0 {
+            self.connections.reference(Int(older)).value.newerUnrouted = newer
+        } else {
+            self.oldestUnrouted = newer
+        }
+        if newer >= 0 {
+            self.connections.reference(Int(newer)).value.olderUnrouted = older
+        } else {
+            self.newestUnrouted = older
+        }
+        self.metrics.unrouted -= 1
+    }
+}

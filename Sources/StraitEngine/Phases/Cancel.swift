@@ -1,0 +1,139 @@
+// Cancel: a Postgres CancelRequest on its way to the upstream whose query it names, and to no
+// other.
+//
+// A key that we gave out leads to one address. Any other key is routable only where the port says
+// whose it is; then it goes to every address of that one service, because only they know which of
+// them gave it out.
+
+internal import StraitCore
+internal import StraitPosix
+internal import StraitRouting
+internal import StraitSnapshot
+internal import StraitState
+internal import StraitWire
+
+extension Worker {
+    /// A CancelRequest in plain text, or inside TLS that ended here.
+    mutating func cancelRequested(_ index: Int, _ processID: UInt32, _ bytes: [UInt8]) {
+        let connection = self.connections.reference(index)
+        connection.value.phase = .route
+        connection.value.peek = nil
+        connection.value.replay = []
+        connection.value.isCancel = true
+        connection.value.milestones.routed = self.now
+        guard self.cancelBudget.take(at: self.now) else {
+            self.close(index, CloseReason(.local, .rateLimit))
+            return
+        }
+        let key = CancelKey(processID: processID, bytes: bytes)
+        guard let owner = CancelRegistry.worker(of: bytes), owner != self.index,
+            self.mailboxes.indices.contains(owner)
+        else {
+            self.cancel(index, key, self.cancels.target(key))
+            return
+        }
+        let question = CancelQuestion(
+            asker: self.index, token: self.connections.token(index), key: key)
+        let asked = self.mailboxes[owner].put(
+            .askCancelTarget(question), countMax: Limits.mailboxCommandsMax)
+        if !asked { self.cancel(index, key, nil) }
+    }
+
+    /// Another worker has answered.
+    mutating func learnedCancelTarget(_ question: CancelQuestion, _ target: CancelTarget?) {
+        guard let index = self.connections.index(of: question.token),
+            self.connections.reference(index).value.phase == .route
+        else { return }
+        self.cancel(index, question.key, target)
+    }
+
+    private mutating func cancel(_ index: Int, _ key: CancelKey, _ target: CancelTarget?) {
+        let connection = self.connections.reference(index)
+        guard let target else {
+            self.cancelByListener(index, key)
+            return
+        }
+        // Where the tenant is known, by TLS or by the listener, another tenant's key is no key.
+        if let tenant = self.knownTenant(index), tenant != target.service.tenant.name {
+            self.close(index, CloseReason(.local, .cancelUnknown))
+            return
+        }
+        self.assign(index, target.service)
+        connection.value.onlyUpstream = target.upstream
+        connection.value.replay = PostgresPrelude.cancelRequest(
+            processID: key.processID, key: target.key)
+        self.startConnect(index)
+    }
+
+    /// The tenant that the connection belongs to before its key is looked at, where one is known.
+    private func knownTenant(_ index: Int) -> String? {
+        let connection = self.connections.reference(index)
+        if let service = connection.value.service { return service.tenant.name }
+        guard let scope = self.listeners[connection.value.listener]?.plan.scope,
+            let snapshot = self.snapshot
+        else { return nil }
+        if let tenant = scope.tenant { return snapshot.tenants[tenant].name }
+        return scope.service.map { snapshot.services[$0].tenant.name }
+    }
+
+    private mutating func cancelByListener(_ index: Int, _ key: CancelKey) {
+        let connection = self.connections.reference(index)
+        guard connection.value.downstream.tls == nil, let snapshot = self.snapshot,
+            let listener = self.listeners[connection.value.listener]
+        else {
+            self.close(index, CloseReason(.local, .cancelUnknown))
+            return
+        }
+        let none: [UInt8] = []
+        let decision = snapshot.routes.route(
+            arrival: .postgresCancel, scope: listener.plan.scope, name: nil, offered: none.span)
+        guard case .service(let number, _) = decision,
+            snapshot.services[number].mode == .passthrough,
+            let first = snapshot.services[number].upstreams.first
+        else {
+            self.close(index, CloseReason(.local, .cancelUnknown))
+            return
+        }
+        let service = snapshot.services[number]
+        let request = PostgresPrelude.cancelRequest(processID: key.processID, key: key.bytes)
+        for upstream in service.upstreams.dropFirst() {
+            self.cancelWithoutDownstream(like: index, service, upstream, request)
+        }
+        self.assign(index, service)
+        connection.value.onlyUpstream = first
+        connection.value.replay = request
+        self.startConnect(index)
+    }
+
+    /// One more copy of a CancelRequest, for a further address; nobody waits for its end.
+    private mutating func cancelWithoutDownstream(
+        like original: Int, _ service: ServicePlan, _ upstream: UpstreamPlan, _ request: [UInt8]
+    ) {
+        let from = self.connections.reference(original)
+        guard let index = self.open(-1, from.value.peerAddress, from.value.listener) else { return }
+        let connection = self.connections.reference(index)
+        connection.value.clientAddress = from.value.clientAddress
+        connection.value.isCancel = true
+        self.assign(index, service)
+        connection.value.onlyUpstream = upstream
+        connection.value.replay = request
+        self.startConnect(index)
+    }
+}
+
+/// How many CancelRequests a worker looks up in a second: what makes guessing a key hopeless.
+struct CancelBudget {
+    private var second: UInt64 = 0
+    private var count = 0
+
+    /// False when this second's are used up.
+    mutating func take(at now: Instant) -> Bool {
+        let second = now.nanoseconds / 1_000_000_000
+        if second != self.second {
+            self.second = second
+            self.count = 0
+        }
+        self.count += 1
+        return self.count <= Limits.cancelRequestsPerSecondMax
+    }
+}

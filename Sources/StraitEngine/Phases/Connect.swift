@@ -1,0 +1,301 @@
+// Connect: an upstream that is ready for bytes, or a refusal that the downstream understands.
+
+internal import StraitCore
+internal import StraitPosix
+internal import StraitSnapshot
+internal import StraitState
+internal import StraitTLS
+internal import StraitWire
+
+extension Worker {
+    /// Begins with the first address of the connection's service.
+    mutating func startConnect(_ index: Int) {
+        let connection = self.connections.reference(index)
+        self.unlistUnrouted(index)
+        connection.value.phase = .connect
+        connection.value.milestones.connectStarted = self.now
+        let only = connection.value.onlyUpstream == nil
+        let count = only ? connection.value.service?.upstreams.count ?? 0 : 1
+        connection.value.connect = ConnectMachine(addressCount: count)
+        self.perform(index, connection.value.connect.started())
+    }
+
+    /// An event on the upstream's side while connecting.
+    mutating func advanceConnect(_ index: Int) {
+        let connection = self.connections.reference(index)
+        guard connection.value.connect.isPreparing else {
+            if connection.value.upstream.isWritable { self.connected(index) }
+            return
+        }
+        if connection.value.connectStep == .postgresRequest {
+            self.readPostgresAnswer(index)
+        } else if connection.value.connectStep == .tls {
+            self.queueHandshake(index)
+        }
+    }
+
+    /// An event on the downstream's side while connecting: nothing is read yet, but a reset is a
+    /// reset.
+    mutating func watchDownstream(_ index: Int) {
+        let connection = self.connections.reference(index)
+        guard connection.value.downstream.sawHangup else { return }
+        self.close(index, CloseReason(.downstream, .reset))
+    }
+
+    /// The address that is being tried does not work.
+    mutating func upstreamFailed(_ index: Int, _ kind: CloseReason.Kind, _ detail: String? = nil) {
+        let connection = self.connections.reference(index)
+        guard connection.value.connect.isUnderWay else { return }
+        let number = connection.value.upstream.socket.number
+        let said = detail ?? (number >= 0 ? Sockets.pendingError(number)?.description : nil)
+        if let upstream = connection.value.upstreamPlan {
+            self.metrics.connectErrors[upstream.metricsSlot, default: 0] += 1
+            connection.value.detail = "\(upstream.address): \(said ?? kind.rawValue)"
+        }
+        self.perform(index, connection.value.connect.failed(kind))
+    }
+
+    private mutating func perform(_ index: Int, _ action: ConnectAction) {
+        switch action {
+        case .open: self.openUpstream(index)
+        case .sendProxyHeader: self.sendProxyHeader(index)
+        case .requestPostgresTLS: self.requestPostgresTLS(index)
+        case .handshake: self.startUpstreamHandshake(index)
+        case .ready: self.startRelay(index)
+        case .giveUp(let reason): self.refuseUnreachable(index, reason)
+        }
+    }
+
+    private mutating func openUpstream(_ index: Int) {
+        let connection = self.connections.reference(index)
+        connection.value.upstream = Endpoint()
+        connection.value.connectStep = []
+        guard let upstream = connection.value.upstreamPlan else {
+            self.upstreamFailed(index, .connectFailed, "no address")
+            return
+        }
+        let timeout =
+            connection.value.service?.connectTimeout ?? self.snapshot?.timeouts.connect
+            ?? Timeouts().connect
+        self.setDeadline(index, self.now.advanced(byNanoseconds: timeout))
+        do throws(PosixError) {
+            let (number, start) = try Sockets.connect(to: upstream.address)
+            connection.value.upstream.socket = OwnedDescriptor(owning: number)
+            connection.value.upstream.isWritable = start == .connected
+        } catch {
+            if error.isOutOfDescriptors { self.complain(.error, "no descriptor for an upstream") }
+            self.upstreamFailed(index, .connectFailed, "\(error)")
+            return
+        }
+        if !connection.value.upstream.isWritable { self.tryFirstBytes(index) }
+        let writable = connection.value.upstream.isWritable
+        guard self.register(index, .upstream, writable: !writable) else {
+            // The first bytes may have gone with the connect: no other address gets the rest.
+            self.close(index, CloseReason(.local, .internalError))
+            return
+        }
+        if writable { self.connected(index) }
+    }
+
+    /// On loopback a connect is over before it returns "in progress": then the first bytes go at
+    /// once, and one wait is saved.
+    ///
+    /// Elsewhere the call costs a third of a microsecond.
+    private func tryFirstBytes(_ index: Int) {
+        let connection = self.connections.reference(index)
+        guard connection.value.upstreamSteps.isEmpty, !connection.value.replay.isEmpty else {
+            return
+        }
+        let number = connection.value.upstream.socket.number
+        guard case .bytes(let count) = TransferBuffer.send(number, connection.value.replay.span)
+        else { return }
+        connection.value.replay.removeFirst(count)
+        connection.value.downstream.received &+= UInt64(count)
+        connection.value.upstream.sent &+= UInt64(count)
+        connection.value.upstream.isWritable = true
+    }
+
+    private mutating func connected(_ index: Int) {
+        let connection = self.connections.reference(index)
+        let steps = connection.value.upstreamSteps
+        self.perform(index, connection.value.connect.connected(steps: steps))
+    }
+
+    private mutating func stepDone(_ index: Int, _ step: ConnectSteps) {
+        let connection = self.connections.reference(index)
+        connection.value.connectStep = []
+        self.perform(index, connection.value.connect.stepDone(step))
+    }
+
+    // MARK: PROXY header
+
+    private mutating func sendProxyHeader(_ index: Int) {
+        let connection = self.connections.reference(index)
+        let header = self.proxyHeader(index)
+        let bytes =
+            connection.value.upstreamPlan?.proxyHeader == .v1
+            ? header.encodedV1() : header.encodedV2()
+        let number = connection.value.upstream.socket.number
+        // A fresh socket takes a header whole, or it is not worth having.
+        guard case .bytes(bytes.count) = TransferBuffer.send(number, bytes.span) else {
+            self.upstreamFailed(index, .connectFailed, "the PROXY header was not taken")
+            return
+        }
+        self.stepDone(index, .proxyHeader)
+    }
+
+    private func proxyHeader(_ index: Int) -> ProxyHeader {
+        let connection = self.connections.reference(index)
+        let number = connection.value.downstream.socket.number
+        guard number >= 0, let source = connection.value.clientAddress else {
+            return ProxyHeader(command: .local)
+        }
+        let destination = connection.value.destinationAddress ?? Sockets.localAddress(number)
+        var header = ProxyHeader(command: .proxy, source: source, destination: destination)
+        if let protocolName = connection.value.tlsFacts?.applicationProtocol {
+            header.tlvs.append(ProxyTLVType.applicationProtocol, protocolName)
+        }
+        if let name = connection.value.serverName {
+            header.tlvs.append(ProxyTLVType.authority, name.bytes)
+        }
+        header.tlvs.append(ProxyTLVType.uniqueID, connection.value.id.textBytes)
+        if let tenant = connection.value.service?.tenant.name {
+            header.tlvs.append(ProxyTLVType.tenant, Array(tenant.utf8))
+        }
+        if let region = self.snapshot?.region, !region.isEmpty {
+            header.tlvs.append(ProxyTLVType.region, Array(region.utf8))
+        }
+        if let facts = connection.value.tlsFacts {
+            header.tlvs.append(
+                ProxyTLSFacts(
+                    version: Array("TLSv\(facts.version)".utf8), cipher: Array(facts.cipher.utf8),
+                    commonName: Array((facts.clientCommonName ?? "").utf8),
+                    hasClientCertificate: facts.clientFingerprint != nil,
+                    isVerified: facts.clientFingerprint != nil))
+        }
+        return header
+    }
+
+    // MARK: Postgres' request for TLS
+
+    private mutating func requestPostgresTLS(_ index: Int) {
+        let connection = self.connections.reference(index)
+        connection.value.connectStep = .postgresRequest
+        let number = connection.value.upstream.socket.number
+        let request = PostgresPrelude.sslRequest
+        guard case .bytes(request.count) = TransferBuffer.send(number, request.span) else {
+            self.upstreamFailed(index, .connectFailed, "the SSLRequest was not taken")
+            return
+        }
+        connection.value.upstream.isReadable = true
+        self.readPostgresAnswer(index)
+    }
+
+    private mutating func readPostgresAnswer(_ index: Int) {
+        let connection = self.connections.reference(index)
+        guard connection.value.upstream.isReadable else { return }
+        switch self.buffer.receive(connection.value.upstream.socket.number) {
+        case .wouldBlock: connection.value.upstream.isReadable = false
+        case .end: self.upstreamFailed(index, .connectFailed, "closed after the SSLRequest")
+        case .broken: self.upstreamFailed(index, .connectFailed, "reset after the SSLRequest")
+        case .bytes(let count):
+            // More than the one byte would be plain text meant for TLS (CVE-2021-23222).
+            guard count == 1, self.buffer[0] == UInt8(ascii: "S") else {
+                self.upstreamFailed(index, .upstreamTLSRefused, "it does not speak TLS")
+                return
+            }
+            self.stepDone(index, .postgresRequest)
+        }
+    }
+
+    // MARK: TLS with the upstream
+
+    private mutating func startUpstreamHandshake(_ index: Int) {
+        let connection = self.connections.reference(index)
+        connection.value.connectStep = .tls
+        guard let tls = connection.value.upstreamPlan?.tls else {
+            self.upstreamFailed(index, .upstreamTLSFailed, "not configured")
+            return
+        }
+        let protocols = connection.value.protocolsForUpstream
+        do throws(TLSSetupError) {
+            let context = try self.contexts.upstream(tls)
+            connection.value.upstream.tls = try TLSSession(
+                clientContext: context, serverName: tls.serverNameIsAddress ? nil : tls.serverName,
+                verifyName: tls.verifies && !tls.serverNameIsAddress ? tls.serverName : nil,
+                verifyAddress: tls.verifies && tls.serverNameIsAddress ? tls.serverName : nil,
+                applicationProtocols: protocols, channel: self.channel)
+        } catch {
+            self.complain(.error, "TLS with an upstream: \(error.message)")
+            self.upstreamFailed(index, .upstreamTLSFailed, error.message)
+            return
+        }
+        self.queueHandshake(index)
+    }
+
+    /// One step of TLS with the upstream.
+    mutating func upstreamHandshake(_ index: Int) {
+        let connection = self.connections.reference(index)
+        guard connection.value.connectStep == .tls else { return }
+        let descriptor = connection.value.upstream.socket.number
+        do throws(TLSFailure) {
+            switch try connection.value.upstream.tls?.handshake(
+                descriptor: descriptor, channel: &self.channel)
+            {
+            case .wantsRead?, nil: connection.value.upstream.isReadable = false
+            case .wantsWrite?:
+                connection.value.upstream.isWritable = false
+                _ = self.register(index, .upstream, writable: true)
+            case .done?:
+                connection.value.upstream.isReadable = true
+                self.stepDone(index, .tls)
+            }
+        } catch {
+            let ending = error.ending(blaming: .upstream)
+            self.upstreamFailed(
+                index, .upstreamTLSFailed, ending.detail ?? ending.reason.kind.rawValue)
+        }
+    }
+
+    // MARK: Nothing works
+
+    private mutating func refuseUnreachable(_ index: Int, _ reason: CloseReason) {
+        let connection = self.connections.reference(index)
+        if connection.value.downstream.tls != nil {
+            self.refuseInside(index, reason)
+        } else if connection.value.offersTLS {
+            self.refuse(index, reason, bytes: TLSAlert.internalError.plaintextRecord())
+        } else {
+            self.close(index, reason)
+        }
+    }
+}
+
+extension Connection {
+    /// What the present address asks for before bytes may go.
+    var upstreamSteps: ConnectSteps {
+        guard let upstream = self.upstreamPlan, let service = self.service else { return [] }
+        var steps: ConnectSteps = []
+        if upstream.proxyHeader != .none { steps.insert(.proxyHeader) }
+        if upstream.tls != nil {
+            steps.insert(.tls)
+            if service.serviceProtocol == .postgres { steps.insert(.postgresRequest) }
+        } else if service.mode == .passthrough, self.arrivedByPostgresRequest {
+            steps.insert(.postgresRequest)
+        }
+        return steps
+    }
+
+    /// What is offered to the upstream: what was chosen downstream, or, without TLS there, what is
+    /// configured.
+    ///
+    /// Names of wrapped protocols are between the downstream and us.
+    var protocolsForUpstream: [[UInt8]] {
+        guard let facts = self.tlsFacts else {
+            return self.service?.applicationProtocols.map(\.bytes) ?? []
+        }
+        guard let chosen = facts.applicationProtocol else { return [] }
+        let isWrapper = chosen.starts(with: "strait-".utf8) || chosen.starts(with: "teleport-".utf8)
+        return isWrapper ? [] : [chosen]
+    }
+}

@@ -1,0 +1,44 @@
+// Prelude: what Postgres says inside TLS before a query: a startup, or a CancelRequest.
+
+internal import StraitCore
+internal import StraitPosix
+internal import StraitWire
+
+extension Worker {
+    /// Reads until the startup packet is whole.
+    mutating func readPrelude(_ index: Int) {
+        let connection = self.connections.reference(index)
+        while connection.value.phase == .prelude, connection.value.downstream.isReadable {
+            switch self.receive(index, .downstream) {
+            case .wouldBlock: connection.value.downstream.isReadable = false
+            case .end:
+                self.close(index, CloseReason(.downstream, .closedEarly))
+                return
+            case .broken(let kind):
+                self.close(index, CloseReason(.downstream, kind))
+                return
+            case .bytes(let count):
+                connection.value.replay += self.buffer.copy(0..<count)
+                self.decidePrelude(index)
+            }
+        }
+    }
+
+    private mutating func decidePrelude(_ index: Int) {
+        let connection = self.connections.reference(index)
+        let bytes = connection.value.replay
+        switch PostgresPrelude.startupOutcome(bytes.span) {
+        case .needMore: return
+        case .malformed: self.refuseInside(index, CloseReason(.local, .preludeMalformed))
+        case .done(let startup):
+            switch startup.kind {
+            case .ssl, .gssenc: self.refuseInside(index, CloseReason(.local, .preludeMalformed))
+            case .cancel(let processID, let key):
+                self.cancelRequested(index, processID, Array(bytes[key]))
+            case .startup:
+                connection.value.keyRewriter = KeyRewriter()
+                self.startConnect(index)
+            }
+        }
+    }
+}

@@ -1,0 +1,400 @@
+// Relay: bytes both ways until both have ended. Copy or splice, plain or TLS on either side.
+
+internal import StraitCore
+internal import StraitPosix
+internal import StraitSnapshot
+internal import StraitState
+internal import StraitTLS
+
+/// What reading from a side brought.
+enum ReceiveOutcome {
+    /// That many bytes lie in the worker's buffer.
+    case bytes(Int)
+    case wouldBlock
+    /// FIN, or close_notify.
+    case end
+    case broken(CloseReason.Kind)
+}
+
+/// How far one direction came.
+private enum PumpOutcome {
+    case moved(Int)
+    case idle
+    /// The connection has ended; its slot is not to be touched.
+    case closed
+}
+
+extension RelayDirection {
+    fileprivate var sourceSide: EndpointSide {
+        switch self {
+        case .up: .downstream
+        case .down: .upstream
+        }
+    }
+    fileprivate var targetSide: EndpointSide { self.sourceSide.other }
+}
+
+extension Worker {
+    /// The upstream is ready: what was kept goes first, and every deadline but idleness is cleared.
+    mutating func startRelay(_ index: Int) {
+        let connection = self.connections.reference(index)
+        connection.value.phase = .relay
+        let connectedAt = monotonicNow()
+        connection.value.milestones.connected = connectedAt
+        if let upstream = connection.value.upstreamPlan {
+            let took = connectedAt.nanoseconds(
+                since: connection.value.milestones.connectStarted)
+            self.metrics.connectDuration[upstream.metricsSlot, default: .init()]
+                .record(nanoseconds: took)
+        }
+        connection.value.lastActivity = self.now
+        let firstLook = min(Self.keepaliveDelayNanoseconds, self.idleLimit(index))
+        self.setDeadline(index, self.now.advanced(byNanoseconds: firstLook))
+        if connection.value.downstream.socket.isOpen {
+            guard self.register(index, .downstream, writable: false) else {
+                self.close(index, CloseReason(.local, .internalError))
+                return
+            }
+        }
+        if !connection.value.replay.isEmpty {
+            let bytes = connection.value.replay
+            connection.value.replay = []
+            connection.value.downstream.received &+= UInt64(bytes.count)
+            guard self.write(index, .upstream, bytes.span, more: false) else { return }
+        }
+        if !connection.value.downstream.socket.isOpen {
+            let pending = self.hasPending(index, .up)
+            guard self.perform(index, connection.value.relay.sourceEnded(.up, hasPending: pending))
+            else { return }
+        }
+        self.relay(index)
+    }
+
+    /// Moves bytes both ways as long as any go, within this turn's budget.
+    mutating func relay(_ index: Int) {
+        let connection = self.connections.reference(index)
+        var budget = Limits.relayBytesPerTurn
+        while budget > 0 {
+            var moved = 0
+            switch self.pump(index, .up) {
+            case .closed: return
+            case .idle: break
+            case .moved(let count): moved += count
+            }
+            switch self.pump(index, .down) {
+            case .closed: return
+            case .idle: break
+            case .moved(let count): moved += count
+            }
+            guard moved > 0 else { return }
+            connection.value.lastActivity = self.now
+            budget -= moved
+        }
+        self.queueUnfinished(index)
+    }
+
+    private mutating func pump(_ index: Int, _ direction: RelayDirection) -> PumpOutcome {
+        let connection = self.connections.reference(index)
+        switch self.flush(index, direction) {
+        case .closed: return .closed
+        case .idle: return self.heldBack(index, direction)
+        case .moved: break
+        }
+        let source = direction.sourceSide
+        guard connection.value.relay.isOpen(direction), connection.value[source].isReadable else {
+            return .idle
+        }
+        if connection.value.mode(direction).isSplicing { return self.splice(index, direction) }
+        switch self.receive(index, source) {
+        case .wouldBlock:
+            connection.value[source].isReadable = false
+            return .idle
+        case .end: return self.sourceEnded(index, direction)
+        case .broken(let kind):
+            let action = connection.value.relay.broke(direction.source, kind)
+            return self.perform(index, action) ? .idle : .closed
+        case .bytes(let count): return self.copied(index, direction, count)
+        }
+    }
+
+    /// The target is full: nothing is read, and nothing grows.
+    ///
+    /// That the source has failed no read would tell, so what was announced counts.
+    private mutating func heldBack(_ index: Int, _ direction: RelayDirection) -> PumpOutcome {
+        let connection = self.connections.reference(index)
+        guard connection.value[direction.sourceSide].sawError else { return .idle }
+        let action = connection.value.relay.broke(direction.source, .reset)
+        return self.perform(index, action) ? .idle : .closed
+    }
+
+    /// `count` bytes lie in the buffer: on with them.
+    ///
+    /// A FIN that is known to follow goes with the last of them.
+    private mutating func copied(
+        _ index: Int, _ direction: RelayDirection, _ count: Int
+    ) -> PumpOutcome {
+        let connection = self.connections.reference(index)
+        let source = direction.sourceSide
+        var count = count
+        var ended = false
+        let isPlain = connection.value[source].tls == nil
+        if isPlain, connection.value[source].sawReadHangup {
+            (count, ended) = self.readToEnd(connection.value[source].socket.number, count)
+            connection.value[source].isReadable = !ended
+        } else if isPlain {
+            connection.value[source].isReadable = count == self.buffer.count
+        } else {
+            let buffered = connection.value[source].tls?.hasBufferedInput ?? false
+            connection.value[source].isReadable =
+                count == self.buffer.count || buffered || connection.value[source].sawReadHangup
+        }
+        self.account(index, direction, received: count)
+        if direction == .down { self.noteFirstUpstreamBytes(index, count) }
+        guard self.writeBuffer(index, direction.targetSide, count, more: ended) else {
+            return .closed
+        }
+        if connection.value.changesToSplice(direction, bytes: count) {
+            self.startSplicing(index, direction)
+        }
+        guard ended else { return .moved(count) }
+        guard case .idle = self.sourceEnded(index, direction) else { return .closed }
+        return .moved(count)
+    }
+
+    /// A FIN was announced: reads on behind what is in the buffer, so that both leave in one
+    /// packet.
+    private mutating func readToEnd(_ number: Int32, _ count: Int) -> (Int, ended: Bool) {
+        var count = count
+        while count < self.buffer.count {
+            switch self.buffer.receive(number, offset: count) {
+            case .bytes(let more): count += more
+            case .end: return (count, true)
+            // A reset shows itself at the next read.
+            case .wouldBlock, .broken: return (count, false)
+            }
+        }
+        return (count, false)
+    }
+
+    private mutating func sourceEnded(_ index: Int, _ direction: RelayDirection) -> PumpOutcome {
+        let connection = self.connections.reference(index)
+        connection.value[direction.sourceSide].isReadable = false
+        let pending = self.hasPending(index, direction)
+        let action = connection.value.relay.sourceEnded(direction, hasPending: pending)
+        guard self.perform(index, action) else { return .closed }
+        if connection.value.relay.isHalfClosed {
+            let limit = self.idleLimit(index)
+            self.setDeadline(index, self.now.advanced(byNanoseconds: limit))
+        }
+        return .idle
+    }
+
+    /// False: the connection has ended.
+    private mutating func perform(_ index: Int, _ action: RelayAction) -> Bool {
+        switch action {
+        case .proceed: return true
+        case .endTarget(let direction):
+            self.endWriting(index, direction.targetSide)
+            return true
+        case .endTargetAndFinish(let direction, let reason):
+            let connection = self.connections.reference(index)
+            // Without TLS the close that follows at once is the FIN, and saves a call.
+            if connection.value.downstream.tls != nil || connection.value.upstream.tls != nil {
+                self.endWriting(index, direction.targetSide)
+            }
+            self.finish(index, reason)
+            return false
+        case .close(let reason, let resetsOther):
+            self.closeBroken(index, reason, resetsOther: resetsOther)
+            return false
+        }
+    }
+
+    // MARK: Reading
+
+    /// Reads from one side into the worker's buffer.
+    mutating func receive(_ index: Int, _ side: EndpointSide) -> ReceiveOutcome {
+        let connection = self.connections.reference(index)
+        let number = connection.value[side].socket.number
+        guard connection.value[side].tls != nil else {
+            switch self.buffer.receive(number) {
+            case .bytes(let count): return .bytes(count)
+            case .wouldBlock: return .wouldBlock
+            case .end: return .end
+            case .broken: return .broken(.reset)
+            }
+        }
+        do throws(TLSFailure) {
+            switch try connection.value[side].decrypt(into: &self.buffer, &self.channel) {
+            case .bytes(let count): return .bytes(count)
+            case .wantsRead: return .wouldBlock
+            case .closeNotify: return .end
+            case .truncated: return .broken(.truncated)
+            }
+        } catch {
+            let ending = error.ending(blaming: side == .downstream ? .downstream : .upstream)
+            connection.value.detail = ending.detail
+            if let alert = ending.alert { self.noteAlert(index, alert, from: ending.reason.side) }
+            return .broken(ending.reason.kind == .reset ? .reset : .tlsHandshakeFailed)
+        }
+    }
+
+    private mutating func noteFirstUpstreamBytes(_ index: Int, _ count: Int) {
+        let connection = self.connections.reference(index)
+        if connection.value.milestones.firstUpstreamByte == .zero {
+            connection.value.milestones.firstUpstreamByte = self.now
+        }
+        guard connection.value.keyRewriter != nil else { return }
+        self.rewriteCancelKey(index, count)
+    }
+
+    /// The upstream's cancel key becomes ours, in place.
+    private mutating func rewriteCancelKey(_ index: Int, _ count: Int) {
+        let connection = self.connections.reference(index)
+        guard var rewriter = connection.value.keyRewriter else { return }
+        let (outcome, replacement) = rewriter.scan(self.buffer, count, worker: self.index)
+        if let (range, bytes) = replacement {
+            for (offset, byte) in bytes.enumerated() {
+                self.buffer[range.lowerBound + offset] = byte
+            }
+        }
+        switch outcome {
+        case .goOn: connection.value.keyRewriter = rewriter
+        case .finished: connection.value.keyRewriter = nil
+        case .key(let processID, let theirs, let ours):
+            connection.value.keyRewriter = nil
+            self.registerCancelKey(index, processID, theirs, ours)
+        }
+    }
+
+    private mutating func registerCancelKey(
+        _ index: Int, _ processID: UInt32, _ theirs: [UInt8], _ ours: [UInt8]
+    ) {
+        let connection = self.connections.reference(index)
+        guard let service = connection.value.service,
+            let upstream = connection.value.upstreamPlan
+        else { return }
+        let key = CancelKey(processID: processID, bytes: ours)
+        self.cancels.add(key, CancelTarget(service: service, upstream: upstream, key: theirs))
+        connection.value.cancelKey = key
+    }
+
+    // MARK: Splicing
+
+    private mutating func startSplicing(_ index: Int, _ direction: RelayDirection) {
+        let connection = self.connections.reference(index)
+        guard let pipe = self.pipes.take() else {
+            connection.value.changeMode(direction) { $0.beganCopying() }
+            return
+        }
+        if direction == .up {
+            connection.value.upPipe = pipe
+        } else {
+            connection.value.downPipe = pipe
+        }
+        connection.value.changeMode(direction) { $0.beganSplicing() }
+    }
+
+    private mutating func stopSplicing(_ index: Int, _ direction: RelayDirection) {
+        let connection = self.connections.reference(index)
+        connection.value.changeMode(direction) { $0.beganCopying() }
+        let pipe = direction == .up ? connection.value.upPipe : connection.value.downPipe
+        if direction == .up {
+            connection.value.upPipe = nil
+        } else {
+            connection.value.downPipe = nil
+        }
+        if let pipe { self.pipes.give(pipe) }
+    }
+
+    private mutating func splice(_ index: Int, _ direction: RelayDirection) -> PumpOutcome {
+        let connection = self.connections.reference(index)
+        let source = direction.sourceSide
+        guard let pipe = connection.value.pipe(direction) else { return .idle }
+        let number = connection.value[source].socket.number
+        switch pipe.pipe.fill(from: number, bytesMax: pipe.pipe.capacity) {
+        case .wouldBlock:
+            connection.value[source].isReadable = false
+            return .idle
+        case .end: return self.sourceEnded(index, direction)
+        case .broken:
+            let action = connection.value.relay.broke(direction.source, .reset)
+            return self.perform(index, action) ? .idle : .closed
+        case .bytes(let count):
+            self.account(index, direction, received: count)
+            let isSmall = connection.value.changeMode(direction) { $0.spliced(bytes: count) }
+            switch self.flush(index, direction) {
+            case .closed: return .closed
+            case .idle: return .moved(count)
+            case .moved: break
+            }
+            if isSmall { self.stopSplicing(index, direction) }
+            return .moved(count)
+        }
+    }
+
+    // MARK: Idleness
+
+    /// How long after the start keepalive is set on the upstream's socket: short connections save
+    /// the calls.
+    static var keepaliveDelayNanoseconds: UInt64 { 10_000_000_000 }
+
+    /// How long nothing may come, as things stand.
+    private func idleLimit(_ index: Int) -> UInt64 {
+        let connection = self.connections.reference(index)
+        let timeouts = self.snapshot?.timeouts ?? Timeouts()
+        let idle = connection.value.service?.idleTimeout ?? timeouts.idle
+        return connection.value.relay.isHalfClosed ? min(idle, timeouts.halfClosed) : idle
+    }
+
+    /// The relay's timer: keepalive first, then idleness.
+    mutating func relayTimerFired(_ index: Int) {
+        let connection = self.connections.reference(index)
+        if !connection.value.hasKeepalive {
+            connection.value.hasKeepalive = true
+            if case .ip? = connection.value.upstreamPlan?.address,
+                let limits = self.snapshot?.limits
+            {
+                Sockets.setKeepalive(
+                    connection.value.upstream.socket.number,
+                    idleMilliseconds: limits.keepaliveIdleMilliseconds,
+                    userTimeoutMilliseconds: limits.userTimeoutMilliseconds)
+            }
+        }
+        let limit = self.idleLimit(index)
+        let due = connection.value.lastActivity.advanced(byNanoseconds: limit)
+        guard due <= self.now else {
+            self.setDeadline(index, due)
+            return
+        }
+        let kind: CloseReason.Kind =
+            connection.value.relay.isHalfClosed ? .halfClosedTimeout : .idleTimeout
+        self.close(index, CloseReason(.local, kind))
+    }
+}
+
+extension Connection {
+    func mode(_ direction: RelayDirection) -> TransferMode {
+        direction == .up ? self.upMode : self.downMode
+    }
+
+    @discardableResult
+    mutating func changeMode<Result>(
+        _ direction: RelayDirection, _ body: (inout TransferMode) -> Result
+    ) -> Result {
+        direction == .up ? body(&self.upMode) : body(&self.downMode)
+    }
+
+    func pipe(_ direction: RelayDirection) -> PipePool.Box? {
+        direction == .up ? self.upPipe : self.downPipe
+    }
+
+    /// Counts a copied read; true when splicing should begin: both sides plain, and nothing to look
+    /// for.
+    mutating func changesToSplice(_ direction: RelayDirection, bytes: Int) -> Bool {
+        let wants = self.changeMode(direction) { $0.copied(bytes: bytes) }
+        return wants && self.downstream.tls == nil && self.upstream.tls == nil
+            && !self.downstream.hasPending && !self.upstream.hasPending
+            && (direction == .up || self.keyRewriter == nil)
+    }
+}

@@ -1,0 +1,120 @@
+// Route and admit: which service it is, and whether it may have one more connection. Cheap checks
+// first.
+
+internal import StraitCore
+internal import StraitPosix
+internal import StraitRouting
+internal import StraitSnapshot
+internal import StraitState
+internal import StraitWire
+
+extension Worker {
+    /// Looks the way up and goes it.
+    mutating func route(_ index: Int, _ arrival: Arrival, name: HostName?, offered: [UInt8]) {
+        let connection = self.connections.reference(index)
+        connection.value.phase = .route
+        connection.value.serverName = name
+        connection.value.milestones.routed = self.now
+        guard let snapshot = self.snapshot,
+            let listener = self.listeners[connection.value.listener]
+        else {
+            self.close(index, CloseReason(.local, .internalError))
+            return
+        }
+        let decision = snapshot.routes.route(
+            arrival: arrival, scope: listener.plan.scope, name: name, offered: offered.span)
+        connection.value.revision = snapshot.revision
+        switch decision {
+        case .service(let service, let kind):
+            connection.value.nameKind = kind.rawValue
+            self.admit(index, snapshot.services[service], arrival)
+        case .refuse(let refusal, _):
+            if refusal == .nameUnknown { self.metrics.unknownNames += 1 }
+            let (kind, alert) = refusal.closing
+            self.refuse(index, kind, arrival.hasTLS ? .alert(alert) : .nothing)
+        }
+    }
+
+    /// The tenant's limits, before any cryptography.
+    private mutating func admit(_ index: Int, _ service: ServicePlan, _ arrival: Arrival) {
+        let connection = self.connections.reference(index)
+        connection.value.phase = .admit
+        self.assign(index, service)
+        let tenant = service.tenant
+        let open = tenant.usage.opened()
+        connection.value.countsForTenant = true
+        let second = UInt32(truncatingIfNeeded: self.now.nanoseconds / 1_000_000_000)
+        // By how it arrived and not by its first byte: what a raw listener takes is not looked at.
+        let terminates = service.mode == .terminate && arrival.hasTLS
+        // Without TLS that ends here no certificate can be seen: what needs one is not passed on.
+        guard terminates || service.clientCertificate != .required else {
+            self.refuse(index, .clientCertificateMissing, .nothing)
+            return
+        }
+        if tenant.connectionsMax > 0, open > tenant.connectionsMax {
+            self.refuseAdmission(index, .connectionLimit, terminates)
+            return
+        }
+        if tenant.newConnectionsPerSecondMax > 0,
+            tenant.usage.arrived(atSecond: second) > tenant.newConnectionsPerSecondMax
+        {
+            self.refuseAdmission(index, .rateLimit, terminates)
+            return
+        }
+        if terminates {
+            self.startHandshake(index)
+        } else {
+            self.startConnect(index)
+        }
+    }
+
+    private mutating func refuseAdmission(
+        _ index: Int, _ kind: CloseReason.Kind, _ terminates: Bool
+    ) {
+        let connection = self.connections.reference(index)
+        // A refusal takes its time to be heard. Counted meanwhile, those who try again would keep
+        // the tenant at its limit after everybody else has gone.
+        connection.value.stopCountingForTenant()
+        if terminates, connection.value.service?.serviceProtocol == .postgres {
+            connection.value.deferredRefusal = kind  // only inside TLS can ErrorResponse be sent
+            self.startHandshake(index)
+            return
+        }
+        let reply = connection.value.offersTLS ? PeekReply.alert(.internalError) : .nothing
+        self.refuse(index, kind, reply)
+    }
+
+    /// From now on the connection counts for this service.
+    mutating func assign(_ index: Int, _ service: ServicePlan) {
+        let connection = self.connections.reference(index)
+        self.metrics.open[connection.value.metricsSlot, default: 0] -= 1
+        connection.value.service = service
+        self.metrics.open[service.metricsSlot, default: 0] += 1
+    }
+}
+
+extension Arrival {
+    /// Whether a ClientHello was read.
+    fileprivate var hasTLS: Bool { self == .tls || self == .tlsAfterPostgres }
+}
+
+extension Connection {
+    /// Gives back its place among the tenant's open connections, if it has one.
+    mutating func stopCountingForTenant() {
+        guard self.countsForTenant else { return }
+        self.countsForTenant = false
+        self.service?.tenant.usage.closed()
+    }
+}
+
+extension RouteRefusal {
+    /// What is counted, and the alert that the downstream gets.
+    fileprivate var closing: (CloseReason.Kind, TLSAlert) {
+        switch self {
+        case .nameMissing: (.nameMissing, .unrecognizedName)
+        case .nameUnknown: (.nameUnknown, .unrecognizedName)
+        case .alpnMismatch: (.alpnMismatch, .noApplicationProtocol)
+        case .noDefaultService: (.noDefaultService, .unrecognizedName)
+        }
+    }
+}

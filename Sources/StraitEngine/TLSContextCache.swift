@@ -1,0 +1,76 @@
+// A worker's TLS contexts: made on first use, kept by policy, the least recently used freed at the
+// bound.
+
+internal import StraitCore
+internal import StraitSnapshot
+internal import StraitTLS
+
+/// The contexts of one worker.
+struct TLSContextCache {
+    private enum Key: Hashable {
+        case downstream(policy: UInt64, certificates: UInt64)
+        case upstream(policy: UInt64)
+    }
+
+    private struct Entry {
+        var context: TLSContext
+        var lastUse: UInt64
+    }
+
+    private var entries: [Key: Entry] = [:]
+    private var uses: UInt64 = 0
+
+    /// How many are kept.
+    var count: Int { self.entries.count }
+
+    /// The context that serves `service` under the names of `certificates`.
+    mutating func downstream(
+        _ service: ServicePlan, _ certificates: CertificateSet
+    ) throws(TLSSetupError) -> TLSContext {
+        let key = Key.downstream(policy: service.policyID, certificates: certificates.id)
+        if let context = self.use(key) { return context }
+        let asks = service.clientCertificate != .none
+        let settings = TLSServerSettings(
+            certificates: certificates.certificates.map { ($0.chainPEM, $0.keyPEM) },
+            clientAuthoritiesPEM: asks ? service.tenant.clientAuthoritiesPEM : nil,
+            requiresClientCertificate: service.clientCertificate == .required,
+            applicationProtocols: service.applicationProtocols.map(\.bytes),
+            sessionContext: policyBytes(service.policyID),
+            ticketKey: asks ? [] : service.ticketKey,
+            ticketLifetimeSeconds: service.ticketLifetimeSeconds)
+        return self.keep(key, try TLSContext(server: settings))
+    }
+
+    /// The context that our handshakes with this upstream use.
+    mutating func upstream(_ tls: UpstreamPlan.TLS) throws(TLSSetupError) -> TLSContext {
+        let key = Key.upstream(policy: tls.policyID)
+        if let context = self.use(key) { return context }
+        let settings = TLSClientSettings(
+            authoritiesPEM: tls.authoritiesPEM, chainPEM: tls.chainPEM, keyPEM: tls.keyPEM,
+            verifies: tls.verifies)
+        return self.keep(key, try TLSContext(client: settings))
+    }
+
+    private mutating func use(_ key: Key) -> TLSContext? {
+        guard let index = self.entries.index(forKey: key) else { return nil }
+        self.uses += 1
+        self.entries.values[index].lastUse = self.uses
+        return self.entries.values[index].context
+    }
+
+    private mutating func keep(_ key: Key, _ context: TLSContext) -> TLSContext {
+        if self.entries.count >= Limits.tlsContextsMax,
+            let oldest = self.entries.min(by: { $0.value.lastUse < $1.value.lastUse })
+        {
+            self.entries[oldest.key] = nil
+        }
+        self.uses += 1
+        self.entries[key] = Entry(context: context, lastUse: self.uses)
+        return context
+    }
+
+    /// Tenant and policy as bytes: a ticket made under another is not good here.
+    private func policyBytes(_ policy: UInt64) -> [UInt8] {
+        (0..<8).map { UInt8(truncatingIfNeeded: policy >> UInt64(56 - 8 * $0)) }
+    }
+}

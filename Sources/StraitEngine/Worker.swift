@@ -1,0 +1,269 @@
+// One thread, one loop, and all that it owns. Born on its thread; nothing of it leaves but reports.
+//
+// A turn: wait for events, bring each connection as far as it goes, a few handshake steps, timers,
+// commands. What a connection does in each phase stands in Phases/.
+
+internal import StraitCore
+internal import StraitPosix
+internal import StraitSnapshot
+internal import StraitState
+internal import StraitTLS
+
+/// A worker's state.
+struct Worker: ~Copyable {
+    let index: Int
+    let mailboxes: [Mailbox<WorkerCommand>]
+    let shared: SharedCounts
+    let reports: @Sendable (WorkerReport) -> Void
+
+    let poller: Poller
+    var connections: Slab<Connection>
+    var timers: TimerWheel
+    var buffer = TransferBuffer(count: Limits.receiveBufferBytes)
+    var channel: TLSChannel
+    var contexts = TLSContextCache()
+    var pipes: PipePool
+    var cancels = CancelRegistry()
+    var cancelBudget = CancelBudget()
+
+    var snapshot: Snapshot?
+    var listeners: [Int: ListenerState] = [:]
+    var metrics: WorkerMetrics
+    var log: AccessLog
+    var complaints = ComplaintLimiter()
+
+    /// The loop's time, read once a turn.
+    var now = monotonicNow()
+    /// Connections whose handshake has something to do, oldest first.
+    var handshakes = TokenQueue()
+    /// Connections whose budget for this turn was used up.
+    var unfinished = TokenQueue()
+    var expired: [Int] = []
+    var nextConnectionNumber: UInt64
+    var oldestUnrouted: Int32 = -1
+    var newestUnrouted: Int32 = -1
+    var acceptPausedUntil: Instant?
+    var drainDeadline: Instant?
+    var saidDrained = false
+    var isStopping = false
+
+    /// The body of a worker's thread.
+    static func live(_ setup: WorkerSetup) {
+        do {
+            var worker = try Worker(setup)
+            worker.run()
+            setup.reports(.stopped(worker: setup.index))
+        } catch {
+            setup.reports(
+                .log(WorkerLog(level: .error, worker: setup.index, message: "worker: \(error)")))
+            setup.reports(.stopped(worker: setup.index))
+        }
+    }
+
+    private init(_ setup: WorkerSetup) throws {
+        let poller = try Poller(eventsMax: Limits.eventsPerTurn)
+        let connections = try Slab<Connection>(capacity: setup.shared.connectionsMax)
+        let channel = try TLSChannel()
+        try poller.addLevel(
+            setup.mailboxes[setup.index].descriptor, token: EventToken.mailbox.rawValue)
+        self.index = setup.index
+        self.mailboxes = setup.mailboxes
+        self.shared = setup.shared
+        self.reports = setup.reports
+        self.poller = poller
+        self.connections = connections
+        self.timers = TimerWheel(now: self.now)
+        self.channel = channel
+        self.pipes = PipePool(
+            idleMax: Limits.pooledPipesMax, usedMax: setup.shared.pipesMax,
+            bytes: Limits.pipeBytes)
+        self.metrics = WorkerMetrics(worker: setup.index)
+        self.log = AccessLog(reports: setup.reports)
+        // Ids of successive processes differ: they begin at the wall clock's microsecond.
+        self.nextConnectionNumber = wallClockNanoseconds() / 1000 << 3
+    }
+
+    private mutating func run() {
+        while !self.isStopping || self.connections.count > 0 {
+            let count = self.poller.wait(milliseconds: self.waitMilliseconds())
+            let woken = monotonicNow()
+            self.now = woken
+            for event in 0..<count { self.dispatch(self.poller.event(event)) }
+            self.runHandshakes()
+            self.runUnfinished()
+            self.runTimers()
+            self.endDrained()
+            self.resumeAccepting()
+            self.log.flush()
+            self.reportDrained()
+            let done = monotonicNow()
+            self.metrics.busyNanoseconds &+= done.nanoseconds(since: woken)
+            if count > 0 {
+                self.metrics.loopDelay.record(nanoseconds: done.nanoseconds(since: woken))
+            }
+        }
+        self.log.flush()
+    }
+
+    private func waitMilliseconds() -> Int32 {
+        if !self.handshakes.isEmpty || !self.unfinished.isEmpty { return 0 }
+        var next = self.timers.nextDeadline() ?? .never
+        if let paused = self.acceptPausedUntil { next = min(next, paused) }
+        if let drained = self.drainDeadline, self.connections.count > 0 {
+            next = min(next, drained)
+        }
+        guard next < .never else { return -1 }
+        let nanoseconds = next.nanoseconds(since: monotonicNow())
+        return Int32(clamping: (nanoseconds + 999_999) / 1_000_000)
+    }
+
+    private mutating func dispatch(_ event: (token: UInt64, readiness: Readiness)) {
+        switch EventToken(rawValue: event.token).target {
+        case .mailbox:
+            for command in self.mailboxes[self.index].takeAll() { self.obey(command) }
+        case .listener(let id): self.accept(listener: id)
+        case .connection(let token, let side):
+            guard let index = self.index(of: token) else { return }
+            self.note(index, side, event.readiness)
+            self.advance(index, because: side)
+        }
+    }
+
+    /// The slot that an event's token names; nil when that connection has ended.
+    private func index(of token: SlabToken) -> Int? {
+        let index = Int(token.index)
+        guard index < self.connections.touched,
+            self.connections.token(index).generation & EventToken.generationMask == token.generation
+        else { return nil }
+        return index
+    }
+
+    private mutating func note(_ index: Int, _ side: EndpointSide, _ readiness: Readiness) {
+        let connection = self.connections.reference(index)
+        if readiness.allowsReading { connection.value[side].isReadable = true }
+        if readiness.saysEnd { connection.value[side].sawReadHangup = true }
+        if readiness.saysBroken { connection.value[side].sawHangup = true }
+        if readiness.saysError { connection.value[side].sawError = true }
+        if readiness.allowsWriting { connection.value[side].isWritable = true }
+        if side == .upstream, connection.value.phase == .connect,
+            readiness.saysBroken, !connection.value.connect.isPreparing
+        {
+            self.upstreamFailed(index, .connectFailed)
+        }
+    }
+
+    /// Brings a connection as far as it goes now.
+    mutating func advance(_ index: Int, because side: EndpointSide) {
+        switch self.connections.reference(index).value.phase {
+        case .accept, .route, .admit, .authenticate: return  // passed within one call
+        case .peek: if side == .downstream { self.peek(index) }
+        case .handshake: if side == .downstream { self.queueHandshake(index) }
+        case .prelude: if side == .downstream { self.readPrelude(index) }
+        case .connect:
+            if side == .upstream { self.advanceConnect(index) } else { self.watchDownstream(index) }
+        case .relay: self.relay(index)
+        case .close: self.linger(index)
+        }
+    }
+
+    private mutating func runHandshakes() {
+        for _ in 0..<Limits.handshakeStepsPerTurn {
+            guard let token = self.handshakes.popFirst() else { return }
+            guard let index = self.connections.index(of: token) else { continue }
+            let connection = self.connections.reference(index)
+            connection.value.isQueued = false
+            switch connection.value.phase {
+            case .handshake: self.handshake(index)
+            case .connect: self.upstreamHandshake(index)
+            // An address with TLS timed out while it waited here, and the next one has none. The
+            // relay could not queue itself meanwhile.
+            case .relay: self.relay(index)
+            case .accept, .peek, .prelude, .route, .admit, .authenticate, .close: continue
+            }
+        }
+    }
+
+    private mutating func runUnfinished() {
+        for _ in 0..<self.unfinished.count {
+            guard let token = self.unfinished.popFirst() else { return }
+            guard let index = self.connections.index(of: token) else { continue }
+            self.connections.reference(index).value.isQueued = false
+            self.advance(index, because: .downstream)
+        }
+    }
+
+    private mutating func runTimers() {
+        self.expired.removeAll(keepingCapacity: true)
+        self.timers.advance(to: self.now, expired: &self.expired)
+        for index in self.expired { self.timerFired(index) }
+    }
+
+    private mutating func reportDrained() {
+        guard self.drainDeadline != nil, !self.saidDrained, self.connections.count == 0 else {
+            return
+        }
+        self.saidDrained = true
+        self.reports(.drained(worker: self.index))
+    }
+
+    // MARK: What phases share
+
+    /// Sets the time at which the connection is looked at again.
+    mutating func setDeadline(_ index: Int, _ deadline: Instant) {
+        self.connections.reference(index).value.deadline = deadline
+        if deadline == .never {
+            self.timers.cancel(index)
+        } else {
+            self.timers.arm(index, at: deadline)
+        }
+    }
+
+    /// Announces the descriptor of a side to epoll, once; later only to add writability.
+    mutating func register(_ index: Int, _ side: EndpointSide, writable: Bool) -> Bool {
+        let connection = self.connections.reference(index)
+        let number = connection.value[side].socket.number
+        let token = EventToken(self.connections.token(index), side).rawValue
+        do throws(PosixError) {
+            if !connection.value[side].isRegistered {
+                try self.poller.add(number, token: token, writable: writable)
+                connection.value[side].isRegistered = true
+                connection.value[side].isRegisteredForWriting = writable
+            } else if writable, !connection.value[side].isRegisteredForWriting {
+                try self.poller.rearm(number, token: token)
+                connection.value[side].isRegisteredForWriting = true
+            }
+            return true
+        } catch {
+            self.complain(.error, "\(error)")
+            return false
+        }
+    }
+
+    /// Has the connection's handshake go on in this or the next turn.
+    mutating func queueHandshake(_ index: Int) {
+        let connection = self.connections.reference(index)
+        guard !connection.value.isQueued else { return }
+        connection.value.isQueued = true
+        self.handshakes.append(self.connections.token(index))
+    }
+
+    /// Has the connection go on in the next turn.
+    mutating func queueUnfinished(_ index: Int) {
+        let connection = self.connections.reference(index)
+        guard !connection.value.isQueued else { return }
+        connection.value.isQueued = true
+        self.unfinished.append(self.connections.token(index))
+    }
+
+    /// Says something to the operator, unless the same was said lately.
+    mutating func complain(_ level: WorkerLog.Level, _ message: String) {
+        guard let suppressed = self.complaints.admit(message, at: self.now) else {
+            self.metrics.logLinesSuppressed += 1
+            return
+        }
+        self.reports(
+            .log(
+                WorkerLog(
+                    level: level, worker: self.index, message: message, suppressed: suppressed)))
+    }
+}

@@ -1,0 +1,169 @@
+// The two doors of a worker: commands in, reports out. Nothing else crosses the thread's border.
+
+package import StraitCore
+internal import StraitPosix
+package import StraitSnapshot
+
+/// A bound, listening socket that every worker shares.
+package struct ListenerSocket: Hashable, Sendable {
+    /// The ``ListenerPlan/id`` that it serves.
+    package var id: Int
+    /// The descriptor, owned by the control plane, which closes it after every worker has let go.
+    package var descriptor: Int32
+
+    /// A socket that is bound, listens and does not block.
+    package init(id: Int, descriptor: Int32) {
+        self.id = id
+        self.descriptor = descriptor
+    }
+}
+
+/// What the control plane asks of a worker.
+package enum WorkerCommand: Sendable {
+    /// Obey this snapshot from now on; `sockets` is the whole list, what is missing is let go.
+    case apply(Snapshot, sockets: [ListenerSocket])
+    /// Accept nothing more; end what is still open when `deadline` (monotonic) has passed.
+    case drain(deadline: Instant)
+    /// Report the counters.
+    case collectMetrics(token: UInt64)
+    /// Report open connections, at most `limit`.
+    case listConnections(token: UInt64, limit: Int)
+    /// Report what is known of one connection, open or lately ended.
+    case findConnection(token: UInt64, id: ConnectionID)
+    /// End one connection.
+    case closeConnection(token: UInt64, id: ConnectionID)
+    /// Another worker holds a CancelRequest whose key was given out here: tell it what it stands
+    /// for.
+    case askCancelTarget(CancelQuestion)
+    /// The answer to one's own question.
+    case tellCancelTarget(CancelQuestion, CancelTarget?)
+    /// End the thread once nothing is open, or at once.
+    case stop
+}
+
+/// What a worker tells the control plane.
+package enum WorkerReport: Sendable {
+    /// The snapshot is obeyed, and the sockets that it no longer names are let go.
+    case applied(worker: Int, revision: UInt64)
+    /// Nothing is open any more after a drain.
+    case drained(worker: Int)
+    /// Answer to `collectMetrics`.
+    case metrics(token: UInt64, WorkerMetrics)
+    /// Answer to `listConnections`.
+    case connections(token: UInt64, [ConnectionSummary])
+    /// Answer to `findConnection`: the access record as JSON, and whether it is still open. Nil:
+    /// not known.
+    case found(token: UInt64, FoundConnection?)
+    /// Answer to `closeConnection`: whether it was open.
+    case closed(token: UInt64, Bool)
+    /// Whole access records, one JSON object a line.
+    case accessRecords([UInt8])
+    /// Something that an operator should read. Rate-limited by the worker.
+    case log(WorkerLog)
+    /// The thread has ended.
+    case stopped(worker: Int)
+}
+
+/// One line for the operator's log.
+package struct WorkerLog: Sendable {
+    /// Whether something is about to go wrong, or has.
+    package enum Level: Sendable { case warning, error }
+    /// How bad it is.
+    package var level: Level
+    /// Index of the worker that says it, from 0.
+    package var worker: Int
+    /// One sentence without line breaks, secrets and payload.
+    package var message: String
+    /// How many of the same kind were left out since the last one.
+    package var suppressed: UInt64
+
+    /// A line; `suppressed` is 0 where none of its kind was left out.
+    package init(level: Level, worker: Int, message: String, suppressed: UInt64 = 0) {
+        self.level = level
+        self.worker = worker
+        self.message = message
+        self.suppressed = suppressed
+    }
+}
+
+/// One connection in a list.
+package struct ConnectionSummary: Sendable {
+    /// Its id, as records carry it.
+    package var id: ConnectionID
+    /// Index of the worker that holds it, from 0.
+    package var worker: Int
+    /// Where it is in its life.
+    package var phase: Phase
+    /// Who dialled us: after a trusted PROXY header its source; nil where unknown.
+    package var clientAddress: SocketAddress?
+    /// The host name that was asked for, canonical; nil where none was.
+    package var serverName: String?
+    /// The tenant's name, once routed.
+    package var tenant: String?
+    /// The service's name, once routed.
+    package var service: String?
+    /// The address that is dialled or was reached.
+    package var upstream: SocketAddress?
+    /// How long ago it was accepted.
+    package var ageNanoseconds: UInt64
+    /// Bytes that came from the downstream.
+    package var bytesReceived: UInt64
+    /// Bytes that went to the downstream.
+    package var bytesSent: UInt64
+
+    /// One row of the list; see the properties.
+    package init(
+        id: ConnectionID, worker: Int, phase: Phase, clientAddress: SocketAddress?,
+        serverName: String?, tenant: String?, service: String?, upstream: SocketAddress?,
+        ageNanoseconds: UInt64, bytesReceived: UInt64, bytesSent: UInt64
+    ) {
+        self.id = id
+        self.worker = worker
+        self.phase = phase
+        self.clientAddress = clientAddress
+        self.serverName = serverName
+        self.tenant = tenant
+        self.service = service
+        self.upstream = upstream
+        self.ageNanoseconds = ageNanoseconds
+        self.bytesReceived = bytesReceived
+        self.bytesSent = bytesSent
+    }
+}
+
+/// What a worker knows of one connection.
+package struct FoundConnection: Sendable {
+    /// Whether it is open; otherwise it is among the latest that ended.
+    package var isOpen: Bool
+    /// The access record as it stands now: one JSON object.
+    package var recordJSON: [UInt8]
+
+    /// An answer; `recordJSON` has no line break.
+    package init(isOpen: Bool, recordJSON: [UInt8]) {
+        self.isOpen = isOpen
+        self.recordJSON = recordJSON
+    }
+}
+
+/// One worker's question to another.
+package struct CancelQuestion: Sendable {
+    /// The worker that asks.
+    var asker: Int
+    /// Its connection that holds the CancelRequest.
+    var token: SlabToken
+    var key: CancelKey
+}
+
+/// What a CancelRequest names.
+struct CancelKey: Hashable, Sendable {
+    var processID: UInt32
+    var bytes: [UInt8]
+}
+
+/// What a cancel key that we gave out stands for.
+package struct CancelTarget: Sendable {
+    var service: ServicePlan
+    var upstream: UpstreamPlan
+    /// The upstream's own key.
+    var key: [UInt8]
+}
