@@ -1,0 +1,97 @@
+// How a key of the configuration is described: once, for the reader, the reference and the schema
+// alike.
+
+/// What kind of value a key takes.
+indirect enum KeyType: Sendable, Equatable {
+    /// 1 to 63 of a-z, 0-9, `-` and `_`, beginning and ending with a letter or digit.
+    case name
+    case integer(ClosedRange<Int>)
+    case duration(ClosedRange<Duration>)
+    case flag
+    case choice([String])
+    /// The path of a file that must exist.
+    case file
+    /// One of these words, or the path of a file.
+    case fileOr([String])
+    /// The path of a UNIX socket, at most 107 bytes.
+    case socketPath
+    case listenerAddress
+    case upstreamAddress
+    case hostName
+    /// A host name, or `*.` and one.
+    case hostPattern
+    /// A host name or an IP address.
+    case serverName
+    /// An ALPN identifier of printable ASCII.
+    case applicationProtocol
+    case block
+    /// `tenant/service`.
+    case serviceReference
+    /// `raw`, or a list of the others.
+    case protocols([String])
+    case list(of: KeyType, ClosedRange<Int>)
+    case section([Key])
+    case sections([Key], ClosedRange<Int>)
+}
+
+/// One key of a mapping.
+struct Key: Sendable, Equatable {
+    var name: String
+    var type: KeyType
+    /// As it would be written; nil: absent.
+    var defaultText: String?
+    /// What the default is where it cannot be written down, or depends.
+    var defaultNote: String?
+    var isRequired = false
+    /// As it could be written, in the reference.
+    var example: String?
+    /// Whether the reference has the example as a key, although it has no default.
+    var isShown = false
+    /// What it is for, in one sentence.
+    var sentence: String
+
+    init(
+        _ name: String, _ type: KeyType, default defaultText: String? = nil, note: String? = nil,
+        isRequired: Bool = false, example: String? = nil, isShown: Bool = false, _ sentence: String
+    ) {
+        self.name = name
+        self.type = type
+        self.defaultText = defaultText
+        self.defaultNote = note
+        self.isRequired = isRequired
+        self.example = example
+        self.isShown = isShown
+        self.sentence = sentence
+    }
+}
+
+extension KeyType {
+    /// What can stand there, for "expected".
+    var expectation: String {
+        switch self {
+        case .name: "a name of a-z, 0-9, - and _, 1 to 63 characters"
+        case .integer(let range): "a whole number from \(range.lowerBound) to \(range.upperBound)"
+        case .duration(let range):
+            "\(DurationText.text(range.lowerBound)) to \(DurationText.text(range.upperBound))"
+        case .flag: "true or false"
+        case .choice(let words): ReadingContext.alternatives(words)
+        case .file: "the path of a file"
+        case .fileOr(let words): ReadingContext.alternatives(words + ["the path of a file"])
+        case .socketPath: "the path of a UNIX socket"
+        case .listenerAddress: "IP:PORT, [IPV6]:PORT or unix:/path"
+        case .upstreamAddress: "tcp://IP:PORT, tls://IP:PORT, unix:/path or tls+unix:/path"
+        case .hostName: "a host name"
+        case .hostPattern: "a host name, or *. and one"
+        case .serverName: "a host name or an IP address"
+        case .applicationProtocol: "1 to 255 characters of printable ASCII"
+        case .block: "an address or a block like 10.0.0.0/8"
+        case .serviceReference: "TENANT/SERVICE"
+        case .protocols(let words):
+            "raw, or a list of \(ReadingContext.alternatives(words))"
+        case .list(of: let type, _): "a list; each \(type.expectation)"
+        case .section(let keys): "a mapping with \(ReadingContext.alternatives(keys.map(\.name)))"
+        case .sections(let keys, _):
+            "a list of mappings with \(ReadingContext.alternatives(keys.prefix(4).map(\.name)))"
+        }
+    }
+}

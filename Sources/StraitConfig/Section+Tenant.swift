@@ -1,0 +1,204 @@
+// The keys of a tenant, its services and their upstreams -> their values.
+
+internal import StraitCore
+
+extension Section {
+    /// The tenant that this section describes; placeholders stand for what was reported.
+    func tenant() -> Configuration.Tenant {
+        let name = self.name("name")
+        if name == "other" {
+            self.report(
+                .malformedName, "name", found: "\"other\"", expected: "another name",
+                remedy:
+                    "metrics of tenants without series of their own are called that; choose another"
+            )
+        }
+        let limits = self.section("limits")
+        return Configuration.Tenant(
+            name: name,
+            domains: self.uniqueTexts("domains").compactMap { text in
+                self.hostName(text).map { .init(value: $0, place: text.place) }
+            },
+            certificates: self.sections("certificates").compactMap {
+                $0.certificateFiles(chain: "chain", key: "key", place: $0.place)
+            },
+            clientAuthorities: self.uniqueTexts("client_ca").compactMap { self.file($0) },
+            connectionsMax: limits.integer("connections") ?? 0,
+            newConnectionsPerSecondMax: limits.integer("new_connections_per_second") ?? 0,
+            services: self.sections("services").map { $0.service() },
+            place: self.place)
+    }
+
+    /// The service that this section describes.
+    private func service() -> Configuration.Service {
+        let serviceProtocol = self.choice("protocol", ServiceProtocol.self) ?? .tcp
+        let mode = self.choice("mode", ServiceMode.self) ?? .passthrough
+        let policy = self.choice("client_certificate", ClientCertificatePolicy.self)
+        self.checkMode(mode, serviceProtocol)
+        return Configuration.Service(
+            name: self.name("name"),
+            serviceProtocol: serviceProtocol,
+            mode: mode,
+            hosts: self.uniqueTexts("hosts").compactMap { text in
+                self.hostPattern(text).map { .init(value: $0, place: text.place) }
+            },
+            applicationProtocols: self.applicationProtocols(),
+            clientCertificate: policy ?? .none,
+            isDefault: self.flag("default") ?? false,
+            connectTimeout: self.duration("connect_timeout"),
+            idleTimeout: self.duration("idle_timeout"),
+            upstreams: self.sections("upstreams").map { $0.upstream(mode: mode) },
+            place: self.place)
+    }
+
+    private func checkMode(_ mode: ServiceMode, _ serviceProtocol: ServiceProtocol) {
+        switch (mode, serviceProtocol) {
+        case (.terminate, .mysql), (.terminate, .kubernetes):
+            self.report(
+                .notInThisRelease, "mode",
+                found: "terminate with protocol \(serviceProtocol.rawValue)",
+                expected: "passthrough with \(serviceProtocol.rawValue)",
+                remedy:
+                    "write mode: passthrough; ending TLS for it is not available in this release"
+            )
+        case (.terminate, _), (.passthrough, _): return
+        }
+    }
+
+    private func applicationProtocols() -> [ApplicationProtocol] {
+        self.uniqueTexts("alpn").compactMap { text in
+            let isPrintable = text.value.utf8.allSatisfy { (0x21...0x7E).contains($0) }
+            if isPrintable, let identifier = ApplicationProtocol(bytes: Array(text.value.utf8)) {
+                return identifier
+            }
+            self.context.report(
+                .malformedText, at: text.place, found: ReadingContext.quoted(text.value),
+                expected: KeyType.applicationProtocol.expectation,
+                remedy: "write an identifier as in the IANA registry of ALPN protocol ids")
+            return nil
+        }
+    }
+
+    /// The texts of a list; a warning for each that stands there twice, which is then left out.
+    private func uniqueTexts(_ name: String) -> [Configuration.Located<String>] {
+        var lines: [String: Int] = [:]
+        return self.texts(name).filter { text in
+            guard let first = lines[text.value] else {
+                lines[text.value] = text.place.line
+                return true
+            }
+            self.context.report(
+                .listedTwice, at: text.place,
+                found: "\(ReadingContext.quoted(text.value)) a second time; first in line \(first)",
+                expected: "each once", remedy: "take one out")
+            return false
+        }
+    }
+}
+
+extension Section {
+    /// The upstream that this section describes.
+    fileprivate func upstream(mode: ServiceMode) -> Configuration.Upstream {
+        let target = self.upstreamAddress("address")
+        let header = self.choice("proxy_protocol", ProxyHeaderVersion.self)
+        if let target, target.isTLS, mode == .passthrough {
+            let plain = (self.text("address") ?? "").replacing("tls+unix:", with: "unix:")
+                .replacing("tls://", with: "tcp://")
+            self.report(
+                .keysExclude, "address", found: "an upstream with TLS in a passthrough service",
+                expected: "tcp:// or unix:, as TLS passes unopened",
+                remedy: "write \"\(plain)\", or mode: terminate")
+        }
+        let isTLS = target?.isTLS ?? self.mentions("ca")
+        return Configuration.Upstream(
+            address: target?.address ?? .unreadable,
+            tls: isTLS ? self.upstreamTLS(target?.address) : self.withoutTLS(target?.address),
+            proxyHeader: header ?? .none,
+            place: self.place)
+    }
+
+    /// Reports keys that mean nothing without TLS.
+    private func withoutTLS(_ address: SocketAddress?) -> Configuration.Upstream.TLS? {
+        guard address != nil else { return nil }
+        for name in ["ca", "server_name", "certificate", "key", "verify"] where self.has(name) {
+            guard name != "verify" || self.flag(name) == false else { continue }
+            self.report(
+                .keyNeedsAnother, name, found: "\(name), for an upstream without TLS",
+                expected: "an address with tls:// or tls+unix:",
+                remedy: "write tls:// if the upstream speaks TLS, else take \(name) out")
+        }
+        return nil
+    }
+
+    private func upstreamTLS(_ address: SocketAddress?) -> Configuration.Upstream.TLS {
+        let verifies = self.flag("verify") ?? true
+        if !verifies {
+            self.report(
+                .verificationOff, "verify", found: "false", expected: "true",
+                remedy:
+                    "name the authority of its certificate in ca; without, anybody can pose as it")
+        }
+        let name = self.serverName(address, verifies: verifies)
+        return Configuration.Upstream.TLS(
+            authorities: self.authorities(verifies: verifies),
+            serverName: name,
+            serverNameIsAddress: IPAddress(name) != nil,
+            verifies: verifies,
+            certificate: self.upstreamCertificate())
+    }
+
+    private func authorities(
+        verifies: Bool
+    ) -> Configuration.Upstream.TLS.Authorities? {
+        guard self.mentions("ca") else {
+            if verifies {
+                self.report(
+                    .keyNeedsAnother, "address", found: "an upstream with TLS, without \"ca\"",
+                    expected: "whose certificates are trusted",
+                    remedy: "add ca: FILE.pem, or ca: system for the system's authorities")
+            }
+            return nil
+        }
+        if self.text("ca") == "system" { return .system }
+        return self.file("ca").map { .file($0) }
+    }
+
+    /// The name that the upstream's certificate must carry: as written, or the address.
+    private func serverName(_ address: SocketAddress?, verifies: Bool) -> String {
+        guard self.mentions("server_name") else {
+            switch address {
+            case .ip(let ip, _)?: return ip.description
+            case .unix?:
+                if verifies {
+                    self.report(
+                        .keyNeedsAnother, "address",
+                        found: "TLS over a UNIX socket, without \"server_name\"",
+                        expected: "the name that its certificate carries",
+                        remedy: "add server_name: NAME")
+                }
+                return ""
+            case nil: return ""
+            }
+        }
+        guard let text = self.text("server_name") else { return "" }
+        if let ip = IPAddress(text) { return ip.description }
+        let located = Configuration.Located(value: text, place: self.place(of: "server_name"))
+        return self.hostName(located)?.description ?? ""
+    }
+
+    private func upstreamCertificate() -> Configuration.CertificateFiles? {
+        switch (self.mentions("certificate"), self.mentions("key")) {
+        case (true, true):
+            return self.certificateFiles(
+                chain: "certificate", key: "key", place: self.place(of: "certificate"))
+        case (false, false): return nil
+        case (true, false), (false, true):
+            let (has, lacks) =
+                self.mentions("certificate") ? ("certificate", "key") : ("key", "certificate")
+            self.report(
+                .keyNeedsAnother, has, found: "\(has) without \(lacks)", expected: "both",
+                remedy: "add \(lacks): FILE.pem, or take \(has) out")
+            return nil
+        }
+    }
+}

@@ -1,0 +1,133 @@
+// Faults of services and upstreams.
+
+import StraitConfig
+
+extension BrokenConfigurationTests {
+    private static let tcp = "upstreams: [{ address: \"tcp://127.0.0.1:80\" }]"
+
+    static let serviceFaults: [BrokenConfiguration] = [
+        .service(
+            .unknownKey, ".protocl", "did you mean \"protocol\"?", "name: b, protocl: web, \(tcp)"),
+        .service(.missingKey, ".upstreams", "add upstreams", "name: b, protocol: web"),
+        .service(
+            .notInThisRelease, ".pin",
+            "take it out: pinning certificates to addresses is not available in this release",
+            "name: b, protocol: web, pin: required, \(tcp)"),
+        .service(
+            .notInThisRelease, ".health",
+            "take it out: checking the health of upstreams is not available in this release",
+            "name: b, protocol: web, health: {}, \(tcp)"),
+        .service(
+            .notInThisRelease, ".protocol", "the protocol redis is not available in this release",
+            "name: b, protocol: redis, \(tcp)"),
+        .service(
+            .notInThisRelease, ".mode",
+            "write mode: passthrough; ending TLS for it is not available in this release",
+            "name: b, protocol: mysql, mode: terminate, \(tcp)"),
+        .service(
+            .notAChoice, ".protocol", "did you mean \"postgres\"?",
+            "name: b, protocol: postgre, \(tcp)"),
+        .service(
+            .notAChoice, ".mode", "did you mean \"passthrough\"?",
+            "name: b, protocol: web, mode: passthru, \(tcp)"),
+        .service(.malformedName, ".name", "write \"b\"", "name: B, protocol: web, \(tcp)"),
+        .service(
+            .duplicateName, ".name", "rename one of the two", "name: www, protocol: web, \(tcp)"),
+        .service(
+            .keysExclude, ".client_certificate",
+            "write mode: terminate, or let the upstream ask for the certificate",
+            "name: b, protocol: web, client_certificate: required, \(tcp)"),
+        .service(
+            .keyNeedsAnother, ".client_certificate", "add client_ca: [FILE.pem] to the tenant",
+            "name: b, protocol: web, mode: terminate, client_certificate: optional, \(tcp)"),
+        .service(
+            .malformedHostName, ".hosts[0]", "use one, as the first label",
+            "name: b, protocol: web, hosts: [\"*.*.example.com\"], \(tcp)"),
+        .service(
+            .malformedHostName, ".hosts[0]", "take out the scheme and the path",
+            "name: b, protocol: web, hosts: [\"https://example.com/\"], \(tcp)"),
+        .service(
+            .malformedHostName, ".hosts[1]",
+            "write a name; addresses are not routed by name (RFC 6066)",
+            "name: b, protocol: web, hosts: [a.example.com, 10.0.0.1], \(tcp)"),
+        .service(
+            .listedTwice, ".hosts[1]", "take one out",
+            "name: b, protocol: web, hosts: [a.example.com, a.example.com], \(tcp)"),
+        .service(
+            .malformedText, ".alpn[0]",
+            "write an identifier as in the IANA registry of ALPN protocol ids",
+            "name: b, protocol: web, alpn: [\"h 2\"], \(tcp)"),
+        .service(
+            .wrongCount, ".upstreams", "add an item", "name: b, protocol: web, upstreams: []"),
+        .service(
+            .wrongType, ".upstreams", "put it in brackets, or behind a dash",
+            "name: b, protocol: web, upstreams: { address: \"tcp://127.0.0.1:80\" }"),
+        .service(
+            .yamlFeature, ".<<", "write the keys out where they are used",
+            "name: b, protocol: web, <<: {}, \(tcp)"),
+    ]
+
+    static let upstreamFaults: [BrokenConfiguration] = [
+        .upstream(
+            .notAChoice, ".address", "did you mean \"tcp\"?", "address: \"htttp://10.0.3.8:80\""),
+        .upstream(
+            .notAChoice, ".address",
+            "write \"tcp://10.0.3.8:80\"; `protocol` of the service says what is spoken",
+            "address: \"http://10.0.3.8:80\""),
+        .upstream(
+            .malformedAddress, ".address", "write \"tcp://10.0.3.8:80\"", "address: \"10.0.3.8:80\""
+        ),
+        .upstream(
+            .malformedAddress, ".address", "add the port: \"tcp://[::1]:PORT\"",
+            "address: \"tcp://::1\""),
+        .upstream(
+            .malformedAddress, ".address", "write \"tcp://[fe80::1]:9999\"",
+            "address: \"tcp://fe80::1:9999\""),
+        .upstream(
+            .malformedAddress, ".address", "take out the path: \"tcp://10.0.3.8:80\"",
+            "address: \"tcp://10.0.3.8:80/\""),
+        .upstream(
+            .malformedAddress, ".address",
+            "nothing listens there; did you mean \"tcp://[::1]:80\"?",
+            "address: \"tcp://[::]:80\""),
+        .upstream(
+            .malformedAddress, ".address", "write an absolute path: \"unix:/run/NAME.sock\"",
+            "address: \"unix:run/x.sock\""),
+        .upstream(
+            .upstreamIsName, ".address",
+            "write what `getent hosts db.internal` prints; with TLS keep the name as server_name",
+            "address: \"tcp://db.internal:5432\""),
+        .upstream(
+            .upstreamIsName, ".address", "write 127.0.0.1 or [::1]",
+            "address: \"tcp://localhost:5432\""),
+        .upstream(
+            .keyNeedsAnother, ".address",
+            "add ca: FILE.pem, or ca: system for the system's authorities",
+            "address: \"tls://10.0.3.8:80\""),
+        .upstream(
+            .keyNeedsAnother, ".address", "add server_name: NAME",
+            "address: \"tls+unix:/run/db\", ca: system"),
+        .upstream(
+            .keyNeedsAnother, ".ca", "write tls:// if the upstream speaks TLS, else take ca out",
+            "address: \"tcp://10.0.3.8:80\", ca: a.pem"),
+        .upstream(
+            .keyNeedsAnother, ".certificate", "add key: FILE.pem, or take certificate out",
+            "address: \"tls://10.0.3.8:80\", ca: a.pem, certificate: b.pem"),
+        .upstream(
+            .verificationOff, ".verify",
+            "name the authority of its certificate in ca; without, anybody can pose as it",
+            "address: \"tls://10.0.3.8:80\", verify: false"),
+        .upstream(
+            .notInThisRelease, ".backup",
+            "take it out: marking an upstream as backup (they are tried in their order) "
+                + "is not available in this release", "address: \"tcp://10.0.3.8:80\", backup: true"
+        ),
+        .upstream(
+            .notAChoice, ".proxy_protocol", "write one of them",
+            "address: \"tcp://10.0.3.8:80\", proxy_protocol: v3"),
+        .service(
+            .keysExclude, ".upstreams[0].address",
+            "write \"tcp://10.0.3.8:80\", or mode: terminate",
+            "name: b, protocol: tcp, upstreams: [{ address: \"tls://10.0.3.8:80\", ca: system }]"),
+    ]
+}
