@@ -1,0 +1,159 @@
+// What operators ask, answered from the live snapshot and the workers.
+
+internal import StraitConfig
+package import StraitCore
+internal import StraitEngine
+internal import StraitPosix
+internal import StraitSnapshot
+
+extension ControlPlane {
+    /// How many connections one answer lists at most.
+    package static let listedConnectionsMax = 10_000
+
+    /// Whether every worker's loop turns: each answers within a second.
+    package func isAlive() async -> Bool {
+        await self.workerMetrics().count == self.fleet.workers
+    }
+
+    /// Whether this router can route.
+    package func readiness() -> ReadinessAnswer {
+        ReadinessFacts(
+            stage: self.stage, listenersWanted: self.live?.snapshot.listeners.count ?? 0,
+            listenersBound: self.sockets.sockets.count,
+            revision: self.live?.snapshot.revision ?? 0, workers: self.fleet.workers,
+            workersLive: self.workersLive
+        ).answer
+    }
+
+    /// All metrics, in Prometheus' text format.
+    package func metricsText() async -> String {
+        let workers = await self.workerMetrics()
+        let access = self.records.dropped
+        var control = ControlFacts()
+        control.desiredRevision = self.live?.snapshot.revision ?? 0
+        control.liveRevisions = self.liveRevisions
+        control.loaded = self.reloads.lastSuccess
+        control.isLastReloadSuccessful = self.reloads.isLastSuccessful
+        control.applyDurations = self.reloads.durations
+        control.readiness = self.readiness()
+        control.isDraining = self.stage == .draining
+        control.connectionsMax = self.connectionsMax
+        control.pipesPerWorker = self.shares.pipesPerWorker
+        control.unroutedMax = self.live?.snapshot.limits.unroutedConnections ?? 0
+        control.accessLinesDropped = access.lines
+        control.accessSink = access.sink
+        control.logLinesDropped = self.logLinesDropped()
+        return MetricsRenderer(
+            directory: self.live?.directory ?? MetricsDirectory(), workers: workers,
+            control: control, process: ProcessFacts.now()
+        ).text()
+    }
+
+    /// What is live, in short.
+    package func status() async -> StatusAnswer {
+        let metrics = await self.workerMetrics()
+        let now = Timestamp(nanoseconds: wallClockNanoseconds())
+        let snapshot = self.live?.snapshot
+        let directory = self.live?.directory ?? MetricsDirectory()
+        return StatusAnswer(
+            version: BuildInformation.version, router: snapshot?.router ?? "",
+            region: snapshot?.region ?? "", status: self.readiness().status,
+            revision: snapshot?.revision ?? 0, workers: self.fleet.workers,
+            workersLive: self.workersLive, started: self.started.description,
+            uptimeSeconds: now.seconds - min(self.started.seconds, now.seconds),
+            openConnections: Self.open(metrics),
+            lastReloadSuccessful: self.reloads.isLastSuccessful,
+            listeners: (snapshot?.listeners ?? []).map { self.listenerAnswer($0) },
+            services: (snapshot?.services ?? []).map { service in
+                let labels = directory.labels(ofSlot: service.metricsSlot)
+                let open = metrics.reduce(0) { $0 + ($1.open[service.metricsSlot] ?? 0) }
+                return StatusAnswer.Service(
+                    tenant: service.tenant.name, service: service.name,
+                    protocol: service.serviceProtocol.rawValue, mode: service.mode.rawValue,
+                    upstreams: service.upstreams.map(\.address.description),
+                    open: labels.tenant == service.tenant.name ? open : nil)
+            },
+            certificates: directory.certificates.map {
+                StatusAnswer.Certificate(
+                    tenant: $0.tenant, name: $0.name, kind: $0.kind,
+                    notAfter: Timestamp(
+                        nanoseconds: UInt64(clamping: $0.notAfter) * 1_000_000_000
+                    ).description)
+            })
+    }
+
+    /// The address as the kernel has it: a listener with port 0 has got one.
+    private func listenerAnswer(_ listener: ListenerPlan) -> StatusAnswer.Listener {
+        let socket = self.sockets.sockets.first { $0.id == listener.id }
+        let bound = socket.flatMap { ListenerSockets.boundAddress($0.descriptor) }
+        return StatusAnswer.Listener(
+            name: listener.name, address: (bound ?? listener.address).description)
+    }
+
+    /// Open connections, the oldest first, at most `limit` of them.
+    package func connections(limit: Int) async -> [ConnectionAnswer] {
+        let bound = min(max(limit, 0), Self.listedConnectionsMax)
+        let reports = await self.fleet.ask(timeout: Self.answerTimeout) {
+            .listConnections(token: $0, limit: bound)
+        }
+        let all = reports.flatMap { report -> [ConnectionSummary] in
+            if case .connections(_, let list) = report { list } else { [] }
+        }
+        return all.sorted { $0.ageNanoseconds > $1.ageNanoseconds }.prefix(bound)
+            .map(ConnectionAnswer.init)
+    }
+
+    /// The access record of one connection, open or lately ended, as one JSON object; nil: not
+    /// known.
+    package func record(of id: ConnectionID) async -> (json: [UInt8], isOpen: Bool)? {
+        let reports = await self.fleet.ask(timeout: Self.answerTimeout) {
+            .findConnection(token: $0, id: id)
+        }
+        for case .found(_, .some(let found)) in reports {
+            return (found.recordJSON, found.isOpen)
+        }
+        return nil
+    }
+
+    /// Ends one connection; false when it is not open.
+    package func close(_ id: ConnectionID) async -> Bool {
+        let reports = await self.fleet.ask(timeout: Self.answerTimeout) {
+            .closeConnection(token: $0, id: id)
+        }
+        return reports.contains { report in
+            if case .closed(_, true) = report { true } else { false }
+        }
+    }
+
+    /// A decision of the live snapshot, with every rule that was considered.
+    package func explain(_ query: ExplainQuery) throws(ExplainFailure) -> ExplainAnswer {
+        guard let live = self.live else { throw ExplainFailure(description: "nothing is live yet") }
+        return try query.answer(from: live.snapshot)
+    }
+
+    /// Connections that are open now, over all workers.
+    func openConnections() async -> Int { Self.open(await self.workerMetrics()) }
+
+    private static func open(_ metrics: [WorkerMetrics]) -> Int {
+        metrics.reduce(0) { $0 + $1.open.values.reduce(0, +) }
+    }
+
+    private func workerMetrics() async -> [WorkerMetrics] {
+        let reports = await self.fleet.ask(timeout: Self.answerTimeout) {
+            .collectMetrics(token: $0)
+        }
+        return reports.compactMap { report in
+            if case .metrics(_, let metrics) = report { metrics } else { nil }
+        }.sorted { $0.worker < $1.worker }
+    }
+
+    private var shares: DescriptorShares {
+        DescriptorShares(descriptors: Sockets.descriptorLimit(), workers: self.fleet.workers)
+    }
+
+    private var connectionsMax: Int {
+        let byDescriptors = self.shares.connections
+        let configured = self.live?.snapshot.limits.connections ?? 0
+        return configured > 0 ? min(configured, byDescriptors) : byDescriptors
+    }
+}

@@ -1,0 +1,264 @@
+// The control plane: one actor that holds what is desired and what is live, and carries every
+// change across.
+
+package import Logging
+internal import ServiceLifecycle
+package import StraitConfig
+internal import StraitCore
+internal import StraitEngine
+internal import StraitPosix
+internal import StraitSnapshot
+
+/// Why a router could not start.
+package enum StartFailure: Error, Sendable {
+    case refused(ConfigurationRefused)
+    case engine(String)
+}
+
+/// Desired state, live state, and the way from one to the other.
+package actor ControlPlane: Service {
+    /// How long workers may take to obey a snapshot before a change is reported as not live
+    /// everywhere.
+    static let applyTimeout = Duration.seconds(10)
+    /// How long workers may take to answer a question.
+    static let answerTimeout = Duration.seconds(1)
+    /// How often files are looked at.
+    ///
+    /// A change must look the same twice before it is read.
+    static let watchInterval = Duration.milliseconds(500)
+
+    /// The configuration file.
+    nonisolated package let path: String
+    nonisolated let logger: Logger
+    nonisolated let records: RecordSink
+    nonisolated let logLinesDropped: @Sendable () -> UInt64
+    let fleet: WorkerFleet
+    let started: Timestamp
+
+    var compiler = SnapshotCompiler()
+    var live: CompiledConfiguration?
+    /// By worker: the revision that it has acknowledged last.
+    var liveRevisions: [UInt64]
+    var sockets = ListenerSocketSet()
+    var stage = ReadinessFacts.Stage.starting
+    var epoch: UInt64 = 0
+    var epochStarted = monotonicNow()
+    var reloads = ReloadFacts()
+    var drainRequested: Duration?
+    private var lastChange: Task<ReloadOutcome, Never>?
+    private var marks: [String: FileMark] = [:]
+    private var pendingMarks: [String: FileMark] = [:]
+    private let shutdown = AsyncStream<Void>.makeStream()
+
+    /// Starts the workers.
+    ///
+    /// Nothing listens before ``start(_:)``.
+    ///
+    /// - Parameters:
+    ///   - path: The configuration file, read again at each reload.
+    ///   - configuration: What it says now.
+    ///   - logger: For everything that an operator should read.
+    ///   - logLinesDropped: How many log lines were lost.
+    /// - Throws: ``StartFailure/engine(_:)`` where no worker can be started.
+    package init(
+        path: String, configuration: Configuration, logger: Logger,
+        logLinesDropped: @escaping @Sendable () -> UInt64
+    ) throws(StartFailure) {
+        self.path = path
+        self.logger = logger
+        self.logLinesDropped = logLinesDropped
+        let records = RecordSink(logger: logger)
+        self.records = records
+        self.started = Timestamp(nanoseconds: wallClockNanoseconds())
+        do throws(EngineError) {
+            let cores = StraitPosix.Thread.availableCores().count
+            let workers = min(configuration.workers ?? cores, Limits.workersMax)
+            self.fleet = try WorkerFleet(workers: workers, pinned: workers <= cores) { report in
+                records.take(report)
+            }
+        } catch {
+            throw .engine(error.description)
+        }
+        self.liveRevisions = Array(repeating: 0, count: self.fleet.workers)
+    }
+
+    /// Hands the workers' reports to who waits for them, until cancelled.
+    nonisolated package func deliverReports() async { await self.fleet.deliverReports() }
+
+    /// Opens the file of the access records anew after rotation.
+    nonisolated package func reopenRecords() { self.records.reopen() }
+
+    /// How many workers obey the newest snapshot.
+    var workersLive: Int {
+        let revision = self.live?.snapshot.revision ?? 0
+        return self.liveRevisions.count { $0 == revision }
+    }
+
+    /// Makes the first snapshot live.
+    ///
+    /// Reports must be delivered already.
+    package func start(_ configuration: Configuration) async throws(StartFailure) {
+        do throws(ConfigurationRefused) {
+            let verdict = try await self.apply(configuration, trigger: "start")
+            self.stage = .serving
+            self.remember()
+            self.logger.notice("\(verdict.text)")
+        } catch {
+            throw .refused(error)
+        }
+    }
+
+    /// Runs until graceful shutdown, then drains and ends the workers.
+    package func run() async throws {
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { await self.watch() }
+            await withGracefulShutdownHandler {
+                for await _ in self.shutdown.stream { break }
+            } onGracefulShutdown: {
+                self.shutdown.continuation.finish()
+            }
+            group.cancelAll()
+        }
+        await self.drainAndStop()
+    }
+
+    /// Compiles the configuration and carries it to every worker, or changes nothing.
+    func apply(
+        _ configuration: Configuration, trigger: String
+    ) async throws(ConfigurationRefused) -> ReloadVerdict {
+        let begin = monotonicNow()
+        let old = self.live
+        let revision = (old?.snapshot.revision ?? 0) + 1
+        var compiler = self.compiler
+        let compiled = try compiler.compile(
+            configuration, revision: revision, epoch: self.epoch,
+            now: Timestamp(nanoseconds: wallClockNanoseconds()))
+        let compiledAt = monotonicNow()
+        let change = try self.openSockets(for: compiled)
+        if compiled.warnings != old?.warnings { self.report(compiled.warnings) }
+        self.records.use(configuration.access.destination)
+        self.compiler = compiler
+        self.live = compiled
+        let boundAt = monotonicNow()
+        let obeying = await self.fleet.apply(
+            .apply(compiled.snapshot, sockets: change.next), revision: revision,
+            timeout: Self.applyTimeout)
+        for worker in obeying { self.liveRevisions[worker] = revision }
+        // A worker that did not answer may still accept on an old socket; the kernel keeps it for
+        // that worker no longer than until it wakes, and its accept then fails and is ignored.
+        self.sockets.keep(change)
+        let liveAt = monotonicNow()
+        self.reloads.applied(
+            compile: compiledAt.nanoseconds(since: begin),
+            bind: boundAt.nanoseconds(since: compiledAt),
+            broadcast: liveAt.nanoseconds(since: boundAt),
+            now: Timestamp(nanoseconds: wallClockNanoseconds()))
+        return ReloadVerdict(
+            oldRevision: old?.snapshot.revision ?? 0, revision: revision,
+            workersLive: self.workersLive, workers: self.fleet.workers,
+            milliseconds: liveAt.nanoseconds(since: begin) / 1_000_000,
+            tenantsChanged: TenantMark.changes(
+                from: old?.tenantMarks ?? [:], to: compiled.tenantMarks),
+            openConnections: await self.openConnections(), trigger: trigger)
+    }
+
+    private func openSockets(
+        for compiled: CompiledConfiguration
+    ) throws(ConfigurationRefused) -> ListenerSocketSet.Change {
+        do throws(ListenerNotOpened) {
+            return try self.sockets.change(to: compiled.snapshot, backlogs: compiled.backlogs)
+        } catch {
+            let place = compiled.configuration.listeners.first { $0.name == error.listener.name }
+            throw ConfigurationRefused(problems: [
+                ConfigurationProblem(
+                    .listenerNotOpened, file: compiled.configuration.file,
+                    place: place?.place ?? SourcePlace(line: 0, column: 0, path: ""),
+                    found: "\(error.listener.address): \(error.reason)",
+                    expected: "an address of this machine that no other socket has",
+                    remedy: Self.remedy(for: error))
+            ])
+        }
+    }
+
+    private static func remedy(for error: ListenerNotOpened) -> String {
+        if error.reason.contains("ermission"), error.listener.address.port < 1024 {
+            return "ports below 1024 need CAP_NET_BIND_SERVICE: "
+                + "setcap cap_net_bind_service=+ep on the program, or another port"
+        }
+        return "stop what holds the address (ss -ltnp), or give the listener another one"
+    }
+
+    /// Logs problems, one line each.
+    func report(_ problems: [ConfigurationProblem]) {
+        for problem in problems {
+            var fields: Logger.Metadata = [
+                "code": "\(problem.code.rawValue)",
+                "place": "\(problem.file):\(problem.line):\(problem.column)",
+            ]
+            if !problem.path.isEmpty { fields["path"] = "\(problem.path)" }
+            self.logger.log(
+                level: problem.severity == .error ? .error : .warning,
+                "\(problem.found); expected \(problem.expected); \(problem.remedy)",
+                metadata: fields)
+        }
+    }
+
+    // MARK: Reloads
+
+    /// Reads the file again and makes it live, after every change that was asked for earlier.
+    package func reload(trigger: String) async -> ReloadOutcome {
+        await self.inTurn { await $0.performReload(trigger: trigger) }
+    }
+
+    /// Changes happen one after the other, in the order in which they were asked for.
+    private func inTurn(
+        _ change: @escaping @Sendable (isolated ControlPlane) async -> ReloadOutcome
+    ) async -> ReloadOutcome {
+        let previous = self.lastChange
+        let task = Task {
+            _ = await previous?.value
+            return await change(self)
+        }
+        self.lastChange = task
+        return await task.value
+    }
+
+    /// Looks at files until cancelled; also changes the ticket keys when their time has come.
+    private func watch() async {
+        while !Task.isCancelled {
+            do { try await Task.sleep(for: Self.watchInterval) } catch { return }
+            if self.hasChangedOnDisk() { _ = await self.reload(trigger: "file change") }
+            if self.ticketKeysAreDue {
+                _ = await self.inTurn { await $0.rotateTicketKeys() }
+            }
+        }
+    }
+
+    /// Remembers how the watched files look now.
+    func remember() {
+        self.marks = self.currentMarks()
+        self.pendingMarks = self.marks
+    }
+
+    /// Whether files have changed and have looked the same at two looks since.
+    private func hasChangedOnDisk() -> Bool {
+        let now = self.currentMarks()
+        defer { self.pendingMarks = now }
+        guard now != self.marks, now == self.pendingMarks else { return false }
+        self.marks = now
+        return true
+    }
+
+    private func currentMarks() -> [String: FileMark] {
+        var paths = Set(self.live.map { Array($0.files.keys) } ?? [])
+        paths.insert(self.path)
+        paths.formUnion(self.marks.keys)  // what a refused configuration named stays watched
+        return Dictionary(uniqueKeysWithValues: paths.map { ($0, FileMark(path: $0)) })
+    }
+
+    /// Ends ``run()`` as a signal would: the caller sees to the rest of the process.
+    package func requestDrain(within deadline: Duration?) {
+        if let deadline { self.drainRequested = deadline }
+        self.shutdown.continuation.finish()
+    }
+}

@@ -1,0 +1,302 @@
+// `strait explain`: a decision, dry, with every rule that was considered. The same code answers
+// from a file and from the live snapshot.
+
+internal import StraitCore
+internal import StraitRouting
+package import StraitSnapshot
+
+/// Why nothing could be explained: the question names something that is not there.
+package struct ExplainFailure: Error, Hashable, Sendable, CustomStringConvertible {
+    /// What went wrong, for people.
+    package let description: String
+}
+
+/// A connection that might come.
+package struct ExplainQuery: Codable, Hashable, Sendable {
+    /// How it begins: `tls`, `postgres` (SSLRequest first), `ssh` (plain), `cancel`, `raw`.
+    package enum Opening: String, Codable, Hashable, Sendable, CaseIterable {
+        case tls, postgres, ssh, cancel, raw
+    }
+
+    /// The name that was asked for (SNI).
+    package var serverName: String?
+    /// ALPN, in the downstream's order.
+    package var applicationProtocols: [String]
+    /// The listener's name.
+    package var listener: String?
+    /// The listener's port.
+    package var port: UInt16?
+    /// The address that the connection comes from.
+    package var from: String?
+    /// How it begins.
+    package var opening: Opening
+
+    /// - Parameters:
+    ///   - serverName: SNI.
+    ///   - applicationProtocols: ALPN, in the downstream's order.
+    ///   - listener: The listener's name.
+    ///   - port: The listener's port, where no name is given.
+    ///   - from: The address that the connection comes from.
+    ///   - opening: How it begins.
+    package init(
+        serverName: String?, applicationProtocols: [String], listener: String?, port: UInt16?,
+        from: String?, opening: Opening
+    ) {
+        self.serverName = serverName
+        self.applicationProtocols = applicationProtocols
+        self.listener = listener
+        self.port = port
+        self.from = from
+        self.opening = opening
+    }
+}
+
+/// A decision and how it was come to.
+package struct ExplainAnswer: Codable, Hashable, Sendable {
+    /// One rule that was considered.
+    package struct Step: Codable, Hashable, Sendable {
+        /// The phase that considers it.
+        package var phase: String
+        /// What was asked.
+        package var rule: String
+        /// What the answer was.
+        package var outcome: String
+    }
+
+    /// `service` or `refuse`.
+    package var decision: String
+    /// One line for people.
+    package var text: String
+    /// The revision that decided.
+    package var revision: UInt64
+    /// The listener's name.
+    package var listener: String
+    /// The tenant's name.
+    package var tenant: String?
+    /// The service's name.
+    package var service: String?
+    /// `passthrough` or `terminate`.
+    package var mode: String?
+    /// The addresses, in the order in which they are tried.
+    package var upstreams: [String]
+    /// The close reason of a refusal.
+    package var reason: String?
+    /// In the order in which they were considered.
+    package var steps: [Step]
+}
+
+extension ExplainQuery {
+    /// What `snapshot` does with such a connection.
+    package func answer(from snapshot: Snapshot) throws(ExplainFailure) -> ExplainAnswer {
+        let listener = try self.listener(in: snapshot)
+        var steps = [
+            ExplainAnswer.Step(
+                phase: "accept", rule: "the listener is \(listener.name)",
+                outcome: listener.address.description)
+        ]
+        var answer = ExplainAnswer(
+            decision: "refuse", text: "", revision: snapshot.revision, listener: listener.name,
+            tenant: nil, service: nil, mode: nil, upstreams: [], reason: nil, steps: [])
+        let refusal = try self.peek(listener, &steps)
+        if let refusal {
+            answer.reason = refusal.rawValue
+            answer.text = "refused: \(refusal.rawValue)"
+            answer.steps = steps
+            return answer
+        }
+        let name = try self.hostName(&steps)
+        if let problem = name.problem {
+            answer.reason = problem.rawValue
+            answer.text = "refused: \(problem.rawValue)"
+            answer.steps = steps
+            return answer
+        }
+        let offered = try self.offeredBytes()
+        let explanation = snapshot.routes.explain(
+            arrival: listener.protocols.contains(.raw) ? .unread : self.arrival,
+            scope: listener.scope, name: name.name, offered: offered.span)
+        steps += explanation.steps.map {
+            ExplainAnswer.Step(phase: "route", rule: $0.rule, outcome: $0.outcome)
+        }
+        self.conclude(explanation.decision, snapshot, &answer, &steps)
+        answer.steps = steps
+        return answer
+    }
+
+    private var arrival: Arrival {
+        switch self.opening {
+        case .tls: .tls
+        case .postgres: .tlsAfterPostgres
+        case .ssh: .ssh
+        case .cancel: .postgresCancel
+        case .raw: .unread
+        }
+    }
+
+    private func listener(in snapshot: Snapshot) throws(ExplainFailure) -> ListenerPlan {
+        let names = snapshot.listeners.map { "\($0.name) (\($0.address))" }.joined(separator: ", ")
+        if let wanted = self.listener {
+            guard let found = snapshot.listeners.first(where: { $0.name == wanted }) else {
+                throw ExplainFailure(
+                    description: "there is no listener \"\(wanted)\"; there are \(names)")
+            }
+            return found
+        }
+        if let port = self.port {
+            guard let found = snapshot.listeners.first(where: { $0.address.port == port }) else {
+                throw ExplainFailure(
+                    description: "no listener has port \(port); there are \(names)")
+            }
+            return found
+        }
+        guard let only = snapshot.listeners.first, snapshot.listeners.count == 1 else {
+            throw ExplainFailure(
+                description: "there are several listeners; name one with --port or --listener: "
+                    + names)
+        }
+        return only
+    }
+
+    /// What happens before a name is looked up: PROXY header, and whether the listener takes such
+    /// an opening.
+    private func peek(
+        _ listener: ListenerPlan, _ steps: inout [ExplainAnswer.Step]
+    ) throws(ExplainFailure) -> CloseReason.Kind? {
+        if let from = self.from {
+            guard let address = IPAddress(from) else {
+                throw ExplainFailure(description: "\"\(from)\" is no IP address")
+            }
+            switch listener.proxyHeader {
+            case .absent:
+                steps.append(
+                    ExplainAnswer.Step(
+                        phase: "peek", rule: "\(address) may connect", outcome: "no lists are set"))
+            case .required(let trusted):
+                let block = trusted.first { $0.contains(address) }
+                steps.append(
+                    ExplainAnswer.Step(
+                        phase: "peek",
+                        rule: "a PROXY header must come from a trusted address; is \(address) one",
+                        outcome: block.map { "yes, \($0)" } ?? "no"))
+                if block == nil { return .proxySourceUntrusted }
+            }
+        }
+        guard !listener.protocols.contains(.raw) else {
+            steps.append(
+                ExplainAnswer.Step(
+                    phase: "peek", rule: "the listener looks at the first bytes",
+                    outcome: "no, it belongs to one service"))
+            return nil
+        }
+        let (needed, word): (ListenerProtocols, String) =
+            switch self.opening {
+            case .tls, .raw: (.tls, "tls")
+            case .postgres, .cancel: (.postgres, "postgres")
+            case .ssh: (.ssh, "ssh")
+            }
+        let takes = listener.protocols.contains(needed)
+        steps.append(
+            ExplainAnswer.Step(
+                phase: "peek", rule: "the listener takes \(word)", outcome: takes ? "yes" : "no"))
+        return takes ? nil : .protocolNotAllowed
+    }
+
+    private func hostName(
+        _ steps: inout [ExplainAnswer.Step]
+    ) throws(ExplainFailure) -> (name: HostName?, problem: CloseReason.Kind?) {
+        guard let text = self.serverName else { return (nil, nil) }
+        do throws(HostName.Problem) {
+            return (try HostName(canonicalizing: Array(text.utf8).span), nil)
+        } catch {
+            steps.append(
+                ExplainAnswer.Step(
+                    phase: "peek", rule: "the server name can be read",
+                    outcome: "no: \(error)"))
+            return (nil, .nameMalformed)
+        }
+    }
+
+    /// The content of a ProtocolNameList, RFC 7301 §3.1.
+    private func offeredBytes() throws(ExplainFailure) -> [UInt8] {
+        var bytes: [UInt8] = []
+        for text in self.applicationProtocols {
+            let id = Array(text.utf8)
+            guard (1...255).contains(id.count) else {
+                throw ExplainFailure(description: "an ALPN identifier has 1 to 255 bytes")
+            }
+            bytes.append(UInt8(id.count))
+            bytes += id
+        }
+        return bytes
+    }
+
+    private func conclude(
+        _ decision: RouteDecision, _ snapshot: Snapshot, _ answer: inout ExplainAnswer,
+        _ steps: inout [ExplainAnswer.Step]
+    ) {
+        switch decision {
+        case .service(let index, let kind):
+            let service = snapshot.services[index]
+            answer.decision = "service"
+            answer.tenant = service.tenant.name
+            answer.service = service.name
+            answer.mode = service.mode.rawValue
+            answer.upstreams = service.upstreams.map { upstream in
+                (upstream.tls == nil ? "" : "tls://") + upstream.address.description
+            }
+            answer.text =
+                "\(service.tenant.name)/\(service.name), \(service.mode.rawValue), "
+                + "to \(answer.upstreams.joined(separator: " then "))"
+            steps.append(
+                ExplainAnswer.Step(
+                    phase: "route", rule: "the name was found", outcome: Self.word(kind)))
+            self.addAfterRoute(service, &steps)
+        case .refuse(let refusal, let tenant):
+            let reason = Self.reason(refusal)
+            answer.reason = reason.rawValue
+            answer.tenant = tenant.map { snapshot.tenants[$0].name }
+            answer.text = "refused: \(reason.rawValue)"
+        }
+    }
+
+    /// What a connection meets after its route is known.
+    private func addAfterRoute(_ service: ServicePlan, _ steps: inout [ExplainAnswer.Step]) {
+        let limit = service.tenant.connectionsMax
+        let rate = service.tenant.newConnectionsPerSecondMax
+        let limits = [
+            limit > 0 ? "\(service.tenant.usage.openConnections) of \(limit) open" : nil,
+            rate > 0 ? "at most \(rate) new a second" : nil,
+        ].compactMap { $0 }
+        steps.append(
+            ExplainAnswer.Step(
+                phase: "admit", rule: "limits of tenant \(service.tenant.name)",
+                outcome: limits.isEmpty ? "none set" : limits.joined(separator: ", ")))
+        guard service.mode == .terminate else { return }
+        steps.append(
+            ExplainAnswer.Step(
+                phase: "handshake", rule: "TLS ends here; offered",
+                outcome: service.applicationProtocols.map(\.text).joined(separator: " ")))
+        steps.append(
+            ExplainAnswer.Step(
+                phase: "authenticate", rule: "a certificate of the tenant's user authority",
+                outcome: service.clientCertificate.rawValue))
+    }
+
+    private static func word(_ kind: NameKind) -> String {
+        switch kind {
+        case .none: "without a name"
+        case .exact: "exactly"
+        case .wildcard: "by a wildcard"
+        case .alias: "by an alias"
+        }
+    }
+
+    private static func reason(_ refusal: RouteRefusal) -> CloseReason.Kind {
+        switch refusal {
+        case .nameMissing: .nameMissing
+        case .nameUnknown: .nameUnknown
+        case .alpnMismatch: .alpnMismatch
+        case .noDefaultService: .noDefaultService
+        }
+    }
+}

@@ -1,0 +1,111 @@
+// Listeners, and the settings of the whole process.
+
+internal import StraitConfig
+internal import StraitCore
+internal import StraitRouting
+internal import StraitSnapshot
+
+extension SnapshotCompiler {
+    mutating func compileListeners(_ work: inout Compilation) -> [ListenerPlan] {
+        var seen: [SocketAddress: Int] = [:]
+        return work.configuration.listeners.map { listener in
+            let ordinal = seen[listener.address, default: 0]
+            seen[listener.address] = ordinal + 1
+            let id = self.listenerIDs.number(
+                of: ListenerKey(address: listener.address, ordinal: ordinal))
+            work.backlogs[id] = listener.backlog
+            return ListenerPlan(
+                id: id, name: listener.name, address: listener.address,
+                protocols: listener.protocols.options, proxyHeader: listener.proxyHeader.plan,
+                scope: work.scope(of: listener),
+                serverFirst: listener.serverFirst.map {
+                    ListenerPlan.ServerFirst(
+                        serviceProtocol: $0.serviceProtocol, waitNanoseconds: $0.wait.nanoseconds)
+                }, redirectsToHTTPS: listener.redirectsToHTTPS)
+        }
+    }
+}
+
+extension Compilation {
+    /// What a listener fixes before the first byte: indices into the snapshot's tenants and
+    /// services.
+    func scope(of listener: Configuration.Listener) -> ListenerScope {
+        var scope = ListenerScope()
+        for serviceProtocol in ServiceProtocol.allCases where listener.service == nil {
+            guard let reference = self.configuration.namelessService(serviceProtocol, on: listener)
+            else { continue }
+            scope.defaults[serviceProtocol] = self.serviceIndex(
+                tenant: reference.tenant, service: reference.service)
+        }
+        guard let tenant = listener.tenant else { return scope }
+        scope.tenant = self.configuration.tenants.firstIndex { $0.name == tenant }
+        scope.service = listener.service.flatMap { self.serviceIndex(tenant: tenant, service: $0) }
+        return scope
+    }
+
+    /// The index of a service among those of all tenants.
+    private func serviceIndex(tenant: String, service: String) -> Int? {
+        var start = 0
+        for candidate in self.configuration.tenants {
+            if candidate.name == tenant {
+                return candidate.services.firstIndex { $0.name == service }.map { start + $0 }
+            }
+            start += candidate.services.count
+        }
+        return nil
+    }
+}
+
+extension Configuration.Listener.Protocols {
+    fileprivate var options: ListenerProtocols {
+        switch self {
+        case .raw: .raw
+        case .shared(let shared):
+            shared.reduce(into: ListenerProtocols()) { options, one in
+                switch one {
+                case .tls: options.insert(.tls)
+                case .ssh: options.insert(.ssh)
+                case .http: options.insert(.http)
+                case .postgres: options.insert(.postgres)
+                }
+            }
+        }
+    }
+}
+
+extension Configuration.Listener.ProxyHeader {
+    fileprivate var plan: ListenerPlan.ProxyHeader {
+        switch self {
+        case .absent: .absent
+        case .required(let trusted): .required(trusted: trusted)
+        }
+    }
+}
+
+extension Configuration {
+    var engineTimeouts: Timeouts {
+        var timeouts = Timeouts()
+        timeouts.firstByte = self.timeouts.firstByte.nanoseconds
+        timeouts.hello = self.timeouts.hello.nanoseconds
+        timeouts.handshake = self.timeouts.handshake.nanoseconds
+        timeouts.connect = self.timeouts.connect.nanoseconds
+        timeouts.idle = self.timeouts.idle.nanoseconds
+        timeouts.halfClosed = self.timeouts.halfClosed.nanoseconds
+        return timeouts
+    }
+
+    var engineLimits: EngineLimits {
+        var limits = EngineLimits()
+        limits.unroutedConnections = self.limits.unroutedConnections
+        limits.connections = self.limits.connections ?? 0
+        limits.keepaliveIdleMilliseconds = UInt32(
+            clamping: self.tcp.keepaliveIdle.nanoseconds / 1_000_000)
+        limits.userTimeoutMilliseconds = UInt32(
+            clamping: self.tcp.userTimeout.nanoseconds / 1_000_000)
+        return limits
+    }
+
+    var accessPlan: AccessPlan {
+        AccessPlan(isWritten: self.access.destination != .off, recent: self.access.recent)
+    }
+}

@@ -1,0 +1,134 @@
+// Services and their upstreams: policies, tickets, slots.
+
+internal import StraitConfig
+internal import StraitCore
+internal import StraitRouting
+internal import StraitSnapshot
+internal import StraitTLS
+
+/// What makes one downstream TLS policy another: contexts and tickets are kept by its number.
+struct DownstreamPolicy: Hashable, Sendable {
+    var tenant: String
+    var applicationProtocols: [ApplicationProtocol]
+    var clientCertificate: ClientCertificatePolicy
+    var clientAuthoritiesPEM: [UInt8]
+    /// Ticket keys change with it; 0 where there are no tickets.
+    var epoch: UInt64
+    var ticketLifetime: Duration
+}
+
+/// What makes one TLS policy towards upstreams another.
+struct UpstreamPolicy: Hashable, Sendable {
+    var serverName: String
+    var serverNameIsAddress: Bool
+    var verifies: Bool
+    var authoritiesPEM: [UInt8]?
+    var certificate: CertificateContent?
+}
+
+extension SnapshotCompiler {
+    /// The tenant name in the series of tenants that have none of their own.
+    static let foldedName = "other"
+
+    mutating func compileService(
+        _ service: Configuration.Service, of tenant: TenantPlan, _ work: inout Compilation
+    ) -> ServicePlan {
+        let asks = service.mode == .terminate && service.clientCertificate != .none
+        if asks, tenant.clientAuthoritiesPEM.isEmpty, !work.hasUnreadableFiles {
+            work.report(
+                .authorityUnusable, service.place,
+                found: "client_certificate: \(service.clientCertificate.rawValue)",
+                expected: "a client_ca of tenant \(tenant.name) that can be read",
+                remedy: "give the tenant a client_ca, or ask for no certificate")
+        }
+        let offered =
+            service.mode == .terminate && service.applicationProtocols.isEmpty
+            ? service.serviceProtocol.defaultApplicationProtocols : service.applicationProtocols
+        // Resumed connections carry no fresh proof, so who asks for certificates gives no tickets.
+        let hasTickets =
+            service.mode == .terminate && !asks
+            && work.configuration.tls.ticketLifetime > .zero
+        let policy = self.policies.number(
+            of: DownstreamPolicy(
+                tenant: tenant.name, applicationProtocols: offered,
+                clientCertificate: service.clientCertificate,
+                clientAuthoritiesPEM: asks ? tenant.clientAuthoritiesPEM : [],
+                epoch: hasTickets ? work.epoch : 0,
+                ticketLifetime: work.configuration.tls.ticketLifetime))
+        return ServicePlan(
+            metricsSlot: self.slot(of: service, tenant: tenant.name), tenant: tenant,
+            name: service.name, serviceProtocol: service.serviceProtocol, mode: service.mode,
+            applicationProtocols: offered, clientCertificate: service.clientCertificate,
+            policyID: policy,
+            ticketKey: hasTickets ? self.ticketKey(tenant.name, policy, work.epoch) : [],
+            ticketLifetimeSeconds: UInt32(
+                clamping: work.configuration.tls.ticketLifetime.nanoseconds / 1_000_000_000),
+            upstreams: service.upstreams.map {
+                self.compileUpstream($0, service: service, tenant: tenant.name, &work)
+            }, connectTimeout: service.connectTimeout?.nanoseconds,
+            idleTimeout: service.idleTimeout?.nanoseconds)
+    }
+
+    /// Another tenant, policy or epoch, another key.
+    private func ticketKey(_ tenant: String, _ policy: UInt64, _ epoch: UInt64) -> [UInt8] {
+        var label = Array(tenant.utf8)
+        label.append(0)
+        for number in [policy, epoch] {
+            for shift in stride(from: 56, through: 0, by: -8) {
+                label.append(UInt8(truncatingIfNeeded: number >> UInt64(shift)))
+            }
+        }
+        return TLSTicketKey.derive(root: self.ticketRoot, label: label)
+    }
+
+    private mutating func slot(of service: Configuration.Service, tenant: String) -> Int {
+        let isFolded = !self.ownSeries.contains(tenant)
+        return self.serviceSlots.number(
+            of: ServiceLabels(
+                tenant: isFolded ? Self.foldedName : tenant,
+                service: isFolded ? Self.foldedName : service.name,
+                serviceProtocol: service.serviceProtocol.rawValue, mode: service.mode.rawValue))
+    }
+
+    private mutating func compileUpstream(
+        _ upstream: Configuration.Upstream, service: Configuration.Service, tenant: String,
+        _ work: inout Compilation
+    ) -> UpstreamPlan {
+        let isFolded = !self.ownSeries.contains(tenant)
+        let slot = self.upstreamSlots.number(
+            of: UpstreamLabels(
+                tenant: isFolded ? Self.foldedName : tenant,
+                service: isFolded ? Self.foldedName : service.name,
+                address: isFolded ? Self.foldedName : upstream.address.description))
+        return UpstreamPlan(
+            metricsSlot: slot, address: upstream.address,
+            tls: upstream.tls.flatMap {
+                self.compileUpstreamTLS($0, place: upstream.place, tenant: tenant, &work)
+            }, proxyHeader: upstream.proxyHeader)
+    }
+
+    private mutating func compileUpstreamTLS(
+        _ tls: Configuration.Upstream.TLS, place: SourcePlace, tenant: String,
+        _ work: inout Compilation
+    ) -> UpstreamPlan.TLS? {
+        var authoritiesPEM: [UInt8]?
+        if case .file(let file) = tls.authorities {
+            guard let pem = work.authority(file) else { return nil }
+            authoritiesPEM = pem
+        }
+        var certificate: CertificateContent?
+        if let files = tls.certificate {
+            guard let pair = work.pair(files, tenant: tenant, kind: "upstream") else { return nil }
+            certificate = pair.content
+        }
+        let policy = self.upstreamPolicies.number(
+            of: UpstreamPolicy(
+                serverName: tls.serverName, serverNameIsAddress: tls.serverNameIsAddress,
+                verifies: tls.verifies, authoritiesPEM: authoritiesPEM, certificate: certificate))
+        return UpstreamPlan.TLS(
+            policyID: policy, serverName: tls.serverName,
+            serverNameIsAddress: tls.serverNameIsAddress, verifies: tls.verifies,
+            authoritiesPEM: authoritiesPEM,
+            chainPEM: certificate?.chainPEM, keyPEM: certificate?.keyPEM)
+    }
+}

@@ -1,0 +1,180 @@
+// Tenants: certificates, authorities, counters.
+
+internal import StraitConfig
+internal import StraitCore
+internal import StraitSnapshot
+internal import StraitTLS
+
+/// One certificate chain with its key, as the identity of a set is made of.
+struct CertificateContent: Hashable, Sendable {
+    var chainPEM: [UInt8]
+    var keyPEM: [UInt8]
+}
+
+extension SnapshotCompiler {
+    /// Below this many seconds a certificate is warned about.
+    static let certificateSoonSeconds: Int64 = 7 * 86_400
+
+    mutating func compileTenant(
+        _ tenant: Configuration.Tenant, _ work: inout Compilation
+    ) -> TenantPlan {
+        let usage = self.usages[tenant.name] ?? TenantUsage()
+        self.usages[tenant.name] = usage
+        return TenantPlan(
+            name: tenant.name, certificates: self.compileCertificates(tenant, &work),
+            clientAuthoritiesPEM: work.authorities(tenant.clientAuthorities),
+            connectionsMax: tenant.connectionsMax,
+            newConnectionsPerSecondMax: tenant.newConnectionsPerSecondMax, usage: usage)
+    }
+
+    /// Certificates with the same names form one set, so that ECDSA and RSA stand side by side.
+    private mutating func compileCertificates(
+        _ tenant: Configuration.Tenant, _ work: inout Compilation
+    ) -> CertificateTable {
+        struct Group {
+            var names: CertificateNames
+            var keyTypes: Set<String>
+            var contents: [CertificateContent]
+        }
+        var groups: [Group] = []
+        for files in tenant.certificates {
+            guard let pair = work.pair(files, tenant: tenant.name, kind: "listener") else {
+                work.tenantsInDoubt.insert(tenant.name)
+                continue
+            }
+            let known = groups.firstIndex {
+                $0.names == pair.names && !$0.keyTypes.contains(pair.keyType)
+            }
+            if let known {
+                groups[known].contents.append(pair.content)
+                groups[known].keyTypes.insert(pair.keyType)
+            } else {
+                groups.append(
+                    Group(
+                        names: pair.names, keyTypes: [pair.keyType], contents: [pair.content]))
+            }
+        }
+        return CertificateTable(
+            sets: groups.map { group in
+                CertificateSet(
+                    id: self.certificateSets.number(of: group.contents), names: group.names.exact,
+                    wildcards: group.names.wildcards,
+                    certificates: group.contents.map {
+                        CertificatePlan(chainPEM: $0.chainPEM, keyPEM: $0.keyPEM)
+                    })
+            })
+    }
+}
+
+/// The DNS names of a certificate that can be host names.
+struct CertificateNames: Hashable {
+    var exact: [HostName]
+    /// Without their `*.`.
+    var wildcards: [HostName]
+
+    init(dnsNames: [String]) {
+        self.exact = dnsNames.filter { !$0.hasPrefix("*.") }.compactMap(HostName.init)
+        self.wildcards = dnsNames.filter { $0.hasPrefix("*.") }
+            .compactMap { HostName(String($0.dropFirst(2))) }
+    }
+
+    var isEmpty: Bool { self.exact.isEmpty && self.wildcards.isEmpty }
+}
+
+extension Compilation {
+    /// A certificate with its key, read and checked.
+    struct Pair {
+        var content: CertificateContent
+        var names: CertificateNames
+        var keyType: String
+    }
+
+    /// Reads a chain and its key; nil, with a problem, where they cannot be used.
+    mutating func pair(
+        _ files: Configuration.CertificateFiles, tenant: String, kind: String
+    ) -> Pair? {
+        // Both are read before either is missed, so that both problems are told.
+        let chain = self.read(files.chain)
+        let key = self.read(files.key)
+        guard let chain, let key else { return nil }
+        let facts: TLSCertificateFacts
+        do throws(TLSSetupError) {
+            facts = try TLSCertificateFacts(chainPEM: chain, keyPEM: key)
+        } catch {
+            self.report(
+                .certificateUnusable, files.place, found: error.message,
+                expected: "a PEM chain, leaf first, and the unencrypted PEM key of its leaf",
+                remedy: "check that \(files.chain.path) and \(files.key.path) belong together")
+            return nil
+        }
+        self.judgeValidity(facts, files)
+        let names = CertificateNames(dnsNames: facts.dnsNames)
+        if names.isEmpty, kind == "listener" {
+            self.report(
+                .certificateUnusable, files.chain.place,
+                found: "a certificate without DNS names (subject \(facts.subject))",
+                expected: "subject alternative names, RFC 6125 §6.4.4",
+                remedy: "have the certificate issued with the host names that it serves")
+            return nil
+        }
+        let name =
+            names.exact.first.map { "\($0)" } ?? names.wildcards.first.map { "*.\($0)" }
+            ?? facts.subject
+        self.certificateEnds.append(
+            MetricsDirectory.CertificateEnd(
+                tenant: tenant, name: name, kind: kind, notAfter: facts.notAfter))
+        return Pair(
+            content: CertificateContent(chainPEM: chain, keyPEM: key), names: names,
+            keyType: facts.keyType)
+    }
+
+    /// An expired certificate is served all the same: what is behind it may be reached by who
+    /// ignores that.
+    private mutating func judgeValidity(
+        _ facts: TLSCertificateFacts, _ files: Configuration.CertificateFiles
+    ) {
+        let now = Int64(self.now.seconds)
+        let end = Timestamp(nanoseconds: UInt64(clamping: facts.notAfter) * 1_000_000_000)
+        if facts.notAfter < now {
+            self.report(
+                .certificateExpired, files.chain.place, found: "it expired at \(end)",
+                expected: "a certificate that is valid now", remedy: "renew it")
+        } else if facts.notBefore > now {
+            let start = Timestamp(nanoseconds: UInt64(clamping: facts.notBefore) * 1_000_000_000)
+            self.report(
+                .certificateExpired, files.chain.place, found: "it is not valid before \(start)",
+                expected: "a certificate that is valid now",
+                remedy: "check the clock of this machine, or have it issued again")
+        } else if facts.notAfter - now < SnapshotCompiler.certificateSoonSeconds {
+            self.report(
+                .certificateExpiresSoon, files.chain.place, found: "it expires at \(end)",
+                expected: "a certificate that is valid for 7 days and more", remedy: "renew it")
+        }
+    }
+
+    /// The PEM of all authority files, one after the other; a problem for each that cannot be used.
+    mutating func authorities(_ files: [Configuration.FileReference]) -> [UInt8] {
+        var bundle: [UInt8] = []
+        for file in files {
+            guard let pem = self.authority(file) else { continue }
+            bundle += pem
+            if bundle.last != UInt8(ascii: "\n") { bundle.append(UInt8(ascii: "\n")) }
+        }
+        return bundle
+    }
+
+    /// The PEM of one authority file; nil, with a problem, where it cannot be used.
+    mutating func authority(_ file: Configuration.FileReference) -> [UInt8]? {
+        guard let pem = self.read(file) else { return nil }
+        do throws(TLSSetupError) {
+            _ = try TLSCertificateFacts.countAuthorities(pem: pem)
+            return pem
+        } catch {
+            self.report(
+                .authorityUnusable, file.place, found: "\(file.path): \(error.message)",
+                expected: "one or more PEM certificates of authorities",
+                remedy: "correct the file")
+            return nil
+        }
+    }
+}

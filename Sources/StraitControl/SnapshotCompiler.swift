@@ -1,0 +1,199 @@
+// Configuration to snapshot. A value: compile on a copy, and keep the copy only when the result
+// goes live.
+//
+// What it carries from one compilation to the next is identity: listener ids, metrics slots, ids of
+// policies and certificates, and the counters of tenants. Nothing here opens a socket or starts
+// anything.
+
+package import StraitConfig
+internal import StraitCore
+internal import StraitRouting
+package import StraitSnapshot
+internal import StraitTLS
+
+/// All that is wrong with a configuration; at least one error.
+package struct ConfigurationRefused: Error, Sendable {
+    /// Errors and warnings, in the order of the file.
+    package var problems: [ConfigurationProblem]
+
+    /// See the properties.
+    package init(problems: [ConfigurationProblem]) { self.problems = problems }
+}
+
+/// A snapshot with what the control plane must know beside it.
+package struct CompiledConfiguration: Sendable {
+    /// What it was compiled from.
+    package var configuration: Configuration
+    /// What the workers are given.
+    package var snapshot: Snapshot
+    /// What the numbers in metrics stand for.
+    package var directory: MetricsDirectory
+    /// Problems that are no errors, in the order of the file.
+    package var warnings: [ConfigurationProblem]
+    /// Every file that was read, with its SHA-256.
+    package var files: [String: [UInt8]]
+    /// By ``ListenerPlan/id``.
+    package var backlogs: [Int: Int]
+    /// What each tenant comes to; equal where nothing changed for it.
+    package var tenantMarks: [String: TenantMark]
+}
+
+/// Turns configurations into snapshots and keeps identities over revisions.
+package struct SnapshotCompiler: Sendable {
+    /// A listener is known by its address; the ordinal tells several with port 0 apart.
+    struct ListenerKey: Hashable, Sendable {
+        var address: SocketAddress
+        var ordinal: Int
+    }
+
+    var listenerIDs = Numbering<ListenerKey>()
+    var serviceSlots = Numbering<ServiceLabels>(first: [.unknown])
+    var upstreamSlots = Numbering<UpstreamLabels>()
+    var policies = ContentNumbers<DownstreamPolicy>()
+    var upstreamPolicies = ContentNumbers<UpstreamPolicy>()
+    var certificateSets = ContentNumbers<[CertificateContent]>()
+    var usages: [String: TenantUsage] = [:]
+    /// Tenants with series of their own.
+    var ownSeries: Set<String> = []
+    let ticketRoot: [UInt8]
+    let load: @Sendable (String) throws -> [UInt8]
+
+    /// - Parameters:
+    ///   - ticketRoot: The secret from which all ticket keys are derived; 32 random bytes.
+    ///   - load: Reads a file.
+    package init(
+        ticketRoot: [UInt8] = TLSRandom.bytes(32),
+        load: @escaping @Sendable (String) throws -> [UInt8] = FileContents.fromDisk
+    ) {
+        self.ticketRoot = ticketRoot
+        self.load = load
+    }
+
+    /// Compiles `configuration`.
+    ///
+    /// - Parameters:
+    ///   - configuration: What a file says.
+    ///   - revision: The snapshot's.
+    ///   - epoch: Counts the times that ticket keys were changed.
+    ///   - now: Judges certificates.
+    /// - Returns: The snapshot with what the control plane must know beside it.
+    /// - Throws: ``ConfigurationRefused`` with every problem that was found, when one is an error.
+    package mutating func compile(
+        _ configuration: Configuration, revision: UInt64, epoch: UInt64, now: Timestamp
+    ) throws(ConfigurationRefused) -> CompiledConfiguration {
+        var work = Compilation(
+            configuration: configuration, files: FileContents(load: self.load), epoch: epoch,
+            now: now)
+        self.chooseOwnSeries(configuration)
+        let tenants = configuration.tenants.map { self.compileTenant($0, &work) }
+        let rules = work.routeRules()
+        let routes = work.routes(rules)
+        var services: [ServicePlan] = []
+        for (tenant, plan) in zip(configuration.tenants, tenants) {
+            for service in tenant.services {
+                services.append(self.compileService(service, of: plan, &work))
+            }
+        }
+        let listeners = self.compileListeners(&work)
+        if let routes {
+            work.checkCoalescing(routes: routes, tenants: tenants)
+            work.checkNames(tenants: tenants)
+        }
+        guard let routes, !work.problems.contains(where: { $0.severity == .error }) else {
+            throw ConfigurationRefused(problems: work.sortedProblems)
+        }
+        self.policies.forgetUnused()
+        self.upstreamPolicies.forgetUnused()
+        self.certificateSets.forgetUnused()
+        let snapshot = Snapshot(
+            revision: revision, router: configuration.router, region: configuration.region,
+            listeners: listeners, routes: routes, services: services, tenants: tenants,
+            timeouts: configuration.engineTimeouts, limits: configuration.engineLimits,
+            access: configuration.accessPlan)
+        return CompiledConfiguration(
+            configuration: configuration, snapshot: snapshot,
+            directory: self.directory(services, listeners, work), warnings: work.sortedProblems,
+            files: work.files.digests, backlogs: work.backlogs,
+            tenantMarks: TenantMark.all(of: snapshot, configuration))
+    }
+
+    /// Gives the first tenants series of their own, and lets those that have them keep them.
+    private mutating func chooseOwnSeries(_ configuration: Configuration) {
+        let names = configuration.tenants.map(\.name)
+        self.ownSeries.formIntersection(names)
+        for name in names where self.ownSeries.count < configuration.metrics.tenants {
+            self.ownSeries.insert(name)
+        }
+    }
+
+    private func directory(
+        _ services: [ServicePlan], _ listeners: [ListenerPlan], _ work: Compilation
+    ) -> MetricsDirectory {
+        var directory = MetricsDirectory()
+        directory.services = self.serviceSlots.things
+        directory.liveServices = Set(services.map(\.metricsSlot)).union([0])
+        directory.upstreams = self.upstreamSlots.things
+        directory.liveUpstreams = Set(services.flatMap { $0.upstreams.map(\.metricsSlot) })
+        directory.listeners = Dictionary(
+            listeners.map { ($0.id, $0.name) }, uniquingKeysWith: { first, _ in first })
+        directory.certificates = work.certificateEnds.filter { self.ownSeries.contains($0.tenant) }
+        directory.foldedServices = services.count { !self.ownSeries.contains($0.tenant.name) }
+        return directory
+    }
+}
+
+/// What one compilation gathers on its way.
+struct Compilation {
+    let configuration: Configuration
+    var files: FileContents
+    let epoch: UInt64
+    let now: Timestamp
+    var problems: [ConfigurationProblem] = []
+    var certificateEnds: [MetricsDirectory.CertificateEnd] = []
+    var backlogs: [Int: Int] = [:]
+    /// Tenants with a certificate that cannot be used: what it would have covered is not judged.
+    var tenantsInDoubt: Set<String> = []
+
+    init(configuration: Configuration, files: FileContents, epoch: UInt64, now: Timestamp) {
+        self.configuration = configuration
+        self.files = files
+        self.epoch = epoch
+        self.now = now
+    }
+
+    /// Notes a problem at `place`.
+    mutating func report(
+        _ code: ConfigurationProblem.Code, _ place: SourcePlace, found: String, expected: String,
+        remedy: String
+    ) {
+        self.problems.append(
+            ConfigurationProblem(
+                code, file: self.configuration.file, place: place, found: found,
+                expected: expected, remedy: remedy))
+    }
+
+    /// Whether some file that was named could not be used, so that what builds on it is in doubt.
+    var hasUnreadableFiles: Bool {
+        self.problems.contains { problem in
+            problem.code == .authorityUnusable || problem.code == .namedFileUnreadable
+        }
+    }
+
+    /// In the order of the file.
+    var sortedProblems: [ConfigurationProblem] {
+        self.problems.sorted { ($0.line, $0.column) < ($1.line, $1.column) }
+    }
+
+    /// The contents of a named file; nil, with a problem, where it cannot be read.
+    mutating func read(_ file: Configuration.FileReference) -> [UInt8]? {
+        do throws(FileError) {
+            return try self.files.read(file.path)
+        } catch {
+            self.report(
+                .namedFileUnreadable, file.place, found: "\(file.path): \(error.description)",
+                expected: "a file that this process can read",
+                remedy: "correct the path, or let the user that runs strait read it")
+            return nil
+        }
+    }
+}

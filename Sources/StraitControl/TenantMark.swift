@@ -1,0 +1,74 @@
+// Whether a change concerns a tenant: what its part of a snapshot comes to, without places in
+// files.
+
+internal import StraitConfig
+internal import StraitCore
+internal import StraitSnapshot
+
+/// What a tenant's part of a snapshot comes to.
+///
+/// Equal where nothing changed for the tenant.
+package struct TenantMark: Hashable, Sendable {
+    private struct Service: Hashable {
+        var name: String
+        var serviceProtocol: ServiceProtocol
+        var mode: ServiceMode
+        var policyID: UInt64
+        var upstreams: [Upstream]
+        var timeouts: [UInt64?]
+    }
+
+    private struct Upstream: Hashable {
+        var address: SocketAddress
+        var tls: UpstreamPlan.TLS?
+        var proxyHeader: ProxyHeaderVersion
+    }
+
+    private let names: [String]
+    private let limits: [Int]
+    private let certificates: [UInt64]
+    private let services: [Service]
+
+    private init(
+        _ tenant: TenantPlan, _ services: [ServicePlan], _ configured: Configuration.Tenant?
+    ) {
+        let hosts = configured?.services.flatMap { service in
+            service.hosts.map { "\(service.name) \($0.value)" }
+        }
+        let defaults = configured?.services.filter(\.isDefault).map(\.name)
+        self.names =
+            (configured?.domains.map { "\($0.value)" } ?? []) + (hosts ?? []) + (defaults ?? [])
+        self.limits = [tenant.connectionsMax, tenant.newConnectionsPerSecondMax]
+        self.certificates = tenant.certificates.sets.map(\.id)
+        self.services = services.map { service in
+            Service(
+                name: service.name, serviceProtocol: service.serviceProtocol, mode: service.mode,
+                policyID: service.policyID,
+                upstreams: service.upstreams.map {
+                    Upstream(address: $0.address, tls: $0.tls, proxyHeader: $0.proxyHeader)
+                }, timeouts: [service.connectTimeout, service.idleTimeout])
+        }
+    }
+
+    /// The marks of all tenants of a snapshot, by name.
+    static func all(
+        of snapshot: Snapshot, _ configuration: Configuration
+    ) -> [String: TenantMark] {
+        let services = Dictionary(grouping: snapshot.services) { $0.tenant.name }
+        let configured = Dictionary(
+            configuration.tenants.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
+        return Dictionary(
+            snapshot.tenants.map { tenant in
+                let name = tenant.name
+                return (name, TenantMark(tenant, services[name] ?? [], configured[name]))
+            },
+            uniquingKeysWith: { first, _ in first })
+    }
+
+    /// How many tenants came, went or changed.
+    package static func changes(
+        from old: [String: TenantMark], to new: [String: TenantMark]
+    ) -> Int {
+        Set(old.keys).union(new.keys).count { old[$0] != new[$0] }
+    }
+}

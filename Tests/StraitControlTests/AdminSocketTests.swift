@@ -1,0 +1,67 @@
+// Who gets the path of the operators' socket.
+
+import Foundation
+import StraitControl
+import StraitCore
+import StraitPosix
+import Testing
+
+@Suite("AdminSocket") struct AdminSocketTests {
+    private let path = FileManager.default.temporaryDirectory
+        .appendingPathComponent("s-\(UInt32.random(in: 0 ... .max)).sock").path
+
+    private func listen(_ path: String) throws -> Int32 {
+        try Sockets.listen(
+            on: .unix(path: path), backlog: 4, defersAccept: false, keepaliveIdleMilliseconds: 0,
+            userTimeoutMilliseconds: 0)
+    }
+
+    @Test("a published socket is its owner's alone, and the folder that it was bound in is gone")
+    func publish() throws {
+        let socket = try AdminSocket(path: self.path)
+        let descriptor = try self.listen(socket.bindPath)
+        try socket.publish()
+        let attributes = try FileManager.default.attributesOfItem(atPath: self.path)
+        #expect(attributes[.posixPermissions] as? Int == 0o600)
+        let folder = URL(fileURLWithPath: socket.bindPath).deletingLastPathComponent().path
+        #expect(!FileManager.default.fileExists(atPath: folder))
+        Sockets.close(descriptor)
+        socket.remove()
+        #expect(!FileManager.default.fileExists(atPath: self.path))
+    }
+
+    @Test("a path where another process answers is refused, and left alone")
+    func live() throws {
+        let descriptor = try self.listen(self.path)
+        #expect(throws: AdminSocketFailure.self) { try AdminSocket(path: self.path) }
+        #expect(FileManager.default.fileExists(atPath: self.path))
+        Sockets.close(descriptor)
+        try FileManager.default.removeItem(atPath: self.path)
+    }
+
+    @Test("a socket that was left over is replaced")
+    func stale() throws {
+        Sockets.close(try self.listen(self.path))
+        #expect(FileManager.default.fileExists(atPath: self.path))
+        let socket = try AdminSocket(path: self.path)
+        let descriptor = try self.listen(socket.bindPath)
+        try socket.publish()
+        #expect(throws: AdminSocketFailure.self) { try AdminSocket(path: self.path) }
+        Sockets.close(descriptor)
+        socket.remove()
+    }
+
+    @Test("a file that is no socket is never removed")
+    func ordinaryFile() throws {
+        try Data("precious".utf8).write(to: URL(fileURLWithPath: self.path))
+        #expect(throws: AdminSocketFailure.self) { try AdminSocket(path: self.path) }
+        #expect(FileManager.default.fileExists(atPath: self.path))
+        try FileManager.default.removeItem(atPath: self.path)
+    }
+
+    @Test("a path too long for a socket is refused with a sentence")
+    func tooLong() {
+        let long = "/tmp/" + String(repeating: "x", count: 120)
+        #expect(throws: AdminSocketFailure.self) { try AdminSocket(path: long) }
+    }
+}

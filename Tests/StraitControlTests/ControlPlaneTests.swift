@@ -1,0 +1,165 @@
+// The whole way of a change, on loopback: file, compiler, sockets, workers, verdict.
+
+import Foundation
+import Logging
+import StraitConfig
+import StraitControl
+import StraitCore
+import Testing
+
+@Suite("ControlPlane, on loopback", .timeLimit(.minutes(1))) struct ControlPlaneTests {
+    /// A running router whose configuration a test rewrites.
+    private struct Rig {
+        let folder: URL
+        let control: ControlPlane
+        let delivery: Task<Void, Never>
+
+        init(_ text: String) async throws {
+            self.folder = FileManager.default.temporaryDirectory
+                .appendingPathComponent("strait-test-\(UUID().uuidString)")
+            try FileManager.default.createDirectory(
+                at: self.folder, withIntermediateDirectories: false)
+            for (name, contents) in Fixtures.files {
+                try Data(contents.utf8).write(to: self.folder.appendingPathComponent(name))
+            }
+            let path = self.folder.appendingPathComponent("strait.yaml").path
+            try Data(text.utf8).write(to: URL(fileURLWithPath: path))
+            let configuration = try #require(ConfigurationReader().read(path: path).configuration)
+            let control = try ControlPlane(
+                path: path, configuration: configuration,
+                logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
+                logLinesDropped: { 0 })
+            self.control = control
+            self.delivery = Task { await control.deliverReports() }
+            try await control.start(configuration)
+        }
+
+        func write(_ text: String) throws {
+            try Data(text.utf8).write(to: self.folder.appendingPathComponent("strait.yaml"))
+        }
+
+        /// Drains and ends the workers.
+        func end() async throws {
+            await self.control.requestDrain(within: .zero)
+            try await self.control.run()
+            self.delivery.cancel()
+            try FileManager.default.removeItem(at: self.folder)
+        }
+    }
+
+    private static func text(_ change: (inout ConfigurationText) -> Void = { _ in }) -> String {
+        var text = ConfigurationText()
+        text.listeners = #"  - { name: public, address: "127.0.0.1:0", protocols: [tls] }"#
+        text.more = "workers: 2\naccess: { path: \"off\" }\n"
+        change(&text)
+        return text.text
+    }
+
+    @Test("a router that has started is ready, alive, and tells its port")
+    func start() async throws {
+        let rig = try await Rig(Self.text())
+        #expect(await rig.control.readiness().isReady)
+        #expect(await rig.control.isAlive())
+        let status = await rig.control.status()
+        #expect(status.revision == 1 && status.workersLive == 2)
+        let address = try #require(status.listeners.first.flatMap { SocketAddress($0.address) })
+        #expect(address.port != 0)
+        #expect(await rig.control.connections(limit: 10).isEmpty)
+        #expect(await rig.control.record(of: ConnectionID(worker: 0, number: 1)) == nil)
+        #expect(await rig.control.close(ConnectionID(worker: 0, number: 1)) == false)
+        try await rig.end()
+    }
+
+    @Test("a changed file goes live on every worker; the same file again changes nothing")
+    func reload() async throws {
+        let rig = try await Rig(Self.text())
+        let before = await rig.control.status().listeners
+        try rig.write(
+            Self.text { $0.services = ConfigurationText.www.replacingFirst("8080", with: "8081") })
+        guard case .applied(let verdict) = await rig.control.reload(trigger: "test") else {
+            Issue.record("the change must go live")
+            return
+        }
+        #expect(verdict.revision == 2 && verdict.workersLive == 2 && verdict.tenantsChanged == 1)
+        #expect(await rig.control.status().listeners == before, "the socket stays")
+        guard case .unchanged(2) = await rig.control.reload(trigger: "test") else {
+            Issue.record("nothing has changed")
+            return
+        }
+        try await rig.end()
+    }
+
+    @Test(
+        "a wrong configuration changes nothing, and metrics say so",
+        arguments: ["not: [yaml", "tenants: []", "certificate"])
+    func refused(kind: String) async throws {
+        let rig = try await Rig(Self.text())
+        let wrong =
+            kind == "certificate"
+            ? Self.text { $0.certificates = "{ chain: wide.pem, key: other.key }" } : kind
+        try rig.write(wrong)
+        guard case .refused(1, let problems) = await rig.control.reload(trigger: "test") else {
+            Issue.record("the configuration must be refused")
+            return
+        }
+        #expect(problems.contains { $0.severity == .error })
+        #expect(await rig.control.readiness().isReady)
+        #expect(
+            await rig.control.metricsText().contains("strait_config_last_reload_successful 0\n"))
+        try rig.write(Self.text())
+        _ = await rig.control.reload(trigger: "test")
+        #expect(
+            await rig.control.metricsText().contains("strait_config_last_reload_successful 1\n"))
+        try await rig.end()
+    }
+
+    @Test("listeners are opened all or none: one taken address refuses the whole change")
+    func takenAddress() async throws {
+        let rig = try await Rig(Self.text())
+        let taken = try #require(await rig.control.status().listeners.first?.address)
+        try rig.write(
+            Self.text {
+                $0.listeners += """
+
+                      - { name: free, address: "127.0.0.2:0", protocols: [tls] }
+                      - { name: taken, address: "\(taken)", protocols: [tls] }
+                    """
+            })
+        guard case .refused(1, let problems) = await rig.control.reload(trigger: "test") else {
+            Issue.record("the address is taken")
+            return
+        }
+        #expect(problems.map(\.code) == [.listenerNotOpened])
+        #expect(problems.first?.path == "listeners[2]")
+        #expect(await rig.control.status().listeners.count == 1)
+        #expect(await rig.control.readiness().isReady)
+        try await rig.end()
+    }
+
+    @Test("changes that are asked for at once happen one after the other")
+    func atOnce() async throws {
+        let rig = try await Rig(Self.text())
+        try rig.write(
+            Self.text { $0.services = ConfigurationText.www.replacingFirst("8080", with: "8081") })
+        let control = rig.control
+        let outcomes = await withTaskGroup(of: ReloadOutcome.self) { group in
+            for _ in 0..<8 { group.addTask { await control.reload(trigger: "test") } }
+            return await group.reduce(into: [ReloadOutcome]()) { $0.append($1) }
+        }
+        let applied = outcomes.count { if case .applied = $0 { true } else { false } }
+        #expect(applied == 1, "the first reads the change, the others find it live")
+        #expect(await control.status().revision == 2)
+        try await rig.end()
+    }
+
+    @Test("a router that has drained is not ready, and takes no changes")
+    func drained() async throws {
+        let rig = try await Rig(Self.text())
+        try await rig.end()
+        #expect(await rig.control.readiness().status == "draining")
+        guard case .draining = await rig.control.reload(trigger: "test") else {
+            Issue.record("a change must be refused while draining")
+            return
+        }
+    }
+}
