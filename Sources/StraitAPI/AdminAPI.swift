@@ -1,0 +1,179 @@
+// The operator API over the UNIX socket. Each route asks the control plane one thing.
+
+internal import Foundation
+internal import Hummingbird
+package import Logging
+internal import ServiceLifecycle
+package import StraitControl
+internal import StraitCore
+
+/// The operator API as a service.
+///
+/// It answers until the control plane has ended.
+package struct AdminAPI: Service {
+    private let control: ControlPlane
+    private let socket: AdminSocket
+    private let logger: Logger
+
+    /// What a request's body may have; questions are short.
+    private static let bodyBytesMax = 64 * 1024
+
+    /// - Parameters:
+    ///   - control: Who is asked.
+    ///   - socket: Where it listens.
+    ///   - logger: For the HTTP library, too.
+    package init(control: ControlPlane, socket: AdminSocket, logger: Logger) {
+        self.control = control
+        self.socket = socket
+        self.logger = logger
+    }
+
+    /// Answers until graceful shutdown.
+    package func run() async throws {
+        let socket = self.socket
+        let logger = self.logger
+        var quiet = logger
+        quiet.logLevel = max(logger.logLevel, .warning)
+        let application = Application(
+            router: self.router(),
+            configuration: ApplicationConfiguration(
+                address: .unixDomainSocket(path: socket.bindPath), serverName: "strait"),
+            onServerRunning: { channel in
+                do {
+                    try socket.publish()
+                } catch {
+                    logger.error("admin.unix: \(error)")
+                    channel.close(promise: nil)
+                }
+            }, logger: quiet)
+        defer { socket.remove() }
+        try await application.runService(gracefulShutdownSignals: [])
+    }
+
+    private func router() -> Router<BasicRequestContext> {
+        let router = Router()
+        self.addHealth(to: router)
+        self.addConnections(to: router)
+        self.addActs(to: router)
+        return router
+    }
+
+    // MARK: Health and metrics
+
+    private func addHealth(to router: Router<BasicRequestContext>) {
+        let control = self.control
+        for path in ["/livez", "/healthz"] {
+            router.get(RouterPath(path)) { _, _ in
+                let alive = await control.isAlive()
+                return Response.text(
+                    alive ? "ok\n" : "a worker did not answer within 1 s\n",
+                    status: alive ? .ok : .serviceUnavailable)
+            }
+        }
+        router.get("/readyz") { request, _ in
+            let answer = await control.readiness()
+            let status: HTTPResponse.Status = answer.isReady ? .ok : .serviceUnavailable
+            if request.headers[.accept]?.contains("application/json") == true {
+                return try Response.json(answer, status: status)
+            }
+            let verbose = request.uri.queryParameters["verbose"] != nil
+            return Response.text(answer.text(verbose: verbose), status: status)
+        }
+        router.get("/metrics") { _, _ in
+            Response.text(
+                await control.metricsText(), contentType: PrometheusText.contentType)
+        }
+        router.get("/version") { _, _ in try Response.json(VersionAnswer.current) }
+        router.get("/v1/status") { _, _ in try Response.json(await control.status()) }
+    }
+
+    // MARK: Connections
+
+    private func addConnections(to router: Router<BasicRequestContext>) {
+        let control = self.control
+        router.get("/v1/connections") { request, _ in
+            let limit = request.uri.queryParameters["limit"].flatMap { Int($0) }
+            return try Response.json(
+                await control.connections(limit: limit ?? ControlPlane.listedConnectionsMax))
+        }
+        router.get("/v1/connections/{id}") { _, context in
+            guard let id = Self.connectionID(context) else { return Response.notAnID }
+            guard let found = await control.record(of: id) else { return Response.unknown(id) }
+            return Response.text(
+                String(decoding: found.json, as: UTF8.self) + "\n", contentType: "application/json")
+        }
+        router.delete("/v1/connections/{id}") { _, context in
+            guard let id = Self.connectionID(context) else { return Response.notAnID }
+            guard await control.close(id) else { return Response.unknown(id) }
+            return try Response.json(SentenceAnswer(text: "\(id) closed"))
+        }
+        router.post("/v1/explain") { request, _ in
+            let body = try await request.body.collect(upTo: Self.bodyBytesMax)
+            do {
+                let query = try AnswerJSON.decode(
+                    ExplainQuery.self, from: Array(body.readableBytesView))
+                return try Response.json(try await control.explain(query))
+            } catch let failure as ExplainFailure {
+                return try Response.json(
+                    SentenceAnswer(text: failure.description), status: .unprocessableContent)
+            } catch is DecodingError {
+                return try Response.json(
+                    SentenceAnswer(text: "the body is no question"), status: .badRequest)
+            }
+        }
+    }
+
+    private static func connectionID(_ context: BasicRequestContext) -> ConnectionID? {
+        context.parameters.get("id").flatMap { ConnectionID($0) }
+    }
+
+    // MARK: Acts
+
+    private func addActs(to router: Router<BasicRequestContext>) {
+        let control = self.control
+        router.post("/v1/reload") { _, _ in
+            let answer = ReloadAnswer(await control.reload(trigger: "request"))
+            let isGood = answer.result == "applied" || answer.result == "unchanged"
+            return try Response.json(answer, status: isGood ? .ok : .conflict)
+        }
+        router.post("/v1/drain") { request, _ in
+            let seconds = request.uri.queryParameters["seconds"].flatMap { UInt32($0) }
+            await control.requestDrain(within: seconds.map { .seconds(Int64($0)) })
+            return try Response.json(
+                SentenceAnswer(text: "draining; the process ends when nothing is open any more"),
+                status: .accepted)
+        }
+    }
+}
+
+extension Response {
+    fileprivate static func text(
+        _ text: String, status: HTTPResponse.Status = .ok,
+        contentType: String = "text/plain; charset=utf-8"
+    ) -> Response {
+        Response(
+            status: status, headers: [.contentType: contentType],
+            body: ResponseBody(byteBuffer: ByteBuffer(string: text)))
+    }
+
+    fileprivate static func json(
+        _ answer: some Encodable, status: HTTPResponse.Status = .ok
+    ) throws -> Response {
+        let bytes = try AnswerJSON.encode(answer)
+        return .text(
+            String(decoding: bytes, as: UTF8.self) + "\n", status: status,
+            contentType: "application/json")
+    }
+
+    fileprivate static var notAnID: Response {
+        .text(
+            "{\"text\":\"a connection id is c- and 13 characters\"}\n", status: .badRequest,
+            contentType: "application/json")
+    }
+
+    fileprivate static func unknown(_ id: ConnectionID) -> Response {
+        .text(
+            "{\"text\":\"\(id) is not open, and not among those that ended lately\"}\n",
+            status: .notFound, contentType: "application/json")
+    }
+}
