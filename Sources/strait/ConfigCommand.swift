@@ -1,0 +1,131 @@
+// `strait config`: configurations and snippets to start from.
+
+internal import ArgumentParser
+internal import Foundation
+internal import StraitConfig
+internal import StraitCore
+
+struct ConfigCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "config",
+        abstract: "Print configurations to start from: the router's, ssh's.",
+        discussion: """
+            EXAMPLES
+              strait config init --domain acme.example.com --service www=http://10.0.3.8:80
+              strait config ssh shell.acme.example.com >> ~/.ssh/config
+            """,
+        subcommands: [Initial.self, SSH.self])
+
+    struct Initial: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "init",
+            abstract: "Print a router's configuration with one tenant.",
+            discussion: """
+                EXAMPLES
+                  strait config init --domain acme.example.com \\
+                    --service orders=postgres://10.0.3.7:5432
+
+                A service is NAME=PROTOCOL://ADDRESS:PORT, with postgres, ssh, http or tcp.
+                TLS ends at the router; where it ends at the upstream, write mode: passthrough.
+                """)
+
+        @Option(help: "The tenant's own host name.")
+        var domain: String
+
+        @Option(help: "A service: NAME=PROTOCOL://ADDRESS:PORT; may be repeated.")
+        var service: [String]
+
+        @Option(help: "Where the router listens.")
+        var listen = "[::]:443"
+
+        func validate() throws {
+            guard HostName(self.domain) != nil else {
+                throw ValidationError("\"\(self.domain)\" is no host name")
+            }
+            for service in self.service {
+                guard Entry(service) != nil else {
+                    throw ValidationError(
+                        "\"\(service)\" is no NAME=PROTOCOL://ADDRESS:PORT, such as "
+                            + "orders=postgres://10.0.3.7:5432")
+                }
+            }
+        }
+
+        func run() {
+            let tenant = self.domain.split(separator: ".").first.map(String.init) ?? "tenant"
+            var text = """
+                # Checked by: strait check FILE
+                region: local
+                router: r-1
+                listeners:
+                  - name: public
+                    address: "\(self.listen)"
+                    protocols: [tls, ssh, http, postgres]
+                tenants:
+                  - name: \(tenant)
+                    domains: [\(self.domain)]
+                    certificates: [{ chain: \(tenant).pem, key: \(tenant).key }]
+                    services:
+
+                """
+            var defaults: Set<String> = []
+            for entry in self.service.compactMap(Entry.init) {
+                let isFirst = defaults.insert(entry.serviceProtocol).inserted
+                let asDefault = isFirst && entry.serviceProtocol != "web" ? ", default: true" : ""
+                text += """
+                          - { name: \(entry.name), protocol: \(entry.serviceProtocol), \
+                    mode: terminate\(asDefault),
+                              upstreams: [{ address: "tcp://\(entry.address)" }] }
+
+                    """
+            }
+            writeOutput(text)
+        }
+    }
+
+    /// One `--service`.
+    struct Entry {
+        var name: String
+        var serviceProtocol: String
+        var address: SocketAddress
+
+        init?(_ text: String) {
+            guard let equals = text.firstIndex(of: "="),
+                let scheme = text.range(of: "://", options: [], range: equals..<text.endIndex)
+            else { return nil }
+            self.name = String(text[..<equals])
+            guard let address = SocketAddress(String(text[scheme.upperBound...])),
+                HostName(self.name) != nil, !self.name.contains(".")
+            else { return nil }
+            switch text[text.index(after: equals)..<scheme.lowerBound] {
+            case "postgres", "postgresql": self.serviceProtocol = "postgres"
+            case "ssh": self.serviceProtocol = "ssh"
+            case "http", "web": self.serviceProtocol = "web"
+            case "tcp": self.serviceProtocol = "tcp"
+            default: return nil
+            }
+            self.address = address
+        }
+    }
+
+    struct SSH: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "ssh", abstract: "Print what makes plain ssh reach a host by the router.")
+
+        @Argument(help: "The service's host name; a pattern such as *.acme.example.com, too.")
+        var host: String
+
+        @Option(help: "The router, where it is not found under the host's own name.")
+        var router: String?
+
+        func run() {
+            let router = self.router.map { " --router \($0)" } ?? ""
+            writeOutput(
+                """
+                Host \(self.host)
+                    ProxyCommand strait connect\(router) %h
+
+                """)
+        }
+    }
+}

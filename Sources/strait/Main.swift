@@ -1,0 +1,91 @@
+// The program: one command line, its own exit codes.
+
+internal import ArgumentParser
+internal import StraitControl
+internal import StraitPosix
+
+@main
+struct Main {
+    static func main() async {
+        ignoreBrokenPipes()
+        do {
+            var command = try StraitCommand.parseAsRoot()
+            if var asynchronous = command as? any AsyncParsableCommand {
+                try await asynchronous.run()
+            } else {
+                try command.run()
+            }
+        } catch let failure as CommandFailure {
+            if !failure.message.isEmpty { writeError("strait: \(failure.message)\n") }
+            StraitCommand.exit(withError: ExitCode(failure.status.rawValue))
+        } catch {
+            Self.end(with: error)
+        }
+    }
+
+    /// Help and version go to standard output and end well; wrong usage ends with 2, not with 64.
+    private static func end(with error: any Error) -> Never {
+        let status = CommandStatus(parserCode: StraitCommand.exitCode(for: error).rawValue)
+        let message = StraitCommand.fullMessage(for: error)
+        if !message.isEmpty {
+            if status == .done { writeOutput(message + "\n") } else { writeError(message + "\n") }
+        }
+        StraitCommand.exit(withError: ExitCode(status.rawValue))
+    }
+}
+
+/// The root: `strait`.
+struct StraitCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "strait",
+        abstract: "A multi-tenant edge router: SSH, Postgres and web on one port.",
+        discussion: """
+            EXAMPLES
+              strait config init --domain acme.example.com --service www=http://10.0.3.8:8080
+              strait check strait.yaml
+              strait serve --config strait.yaml
+              strait explain --sni orders.acme.example.com --alpn postgresql
+              ssh -o ProxyCommand='strait connect %h' shell.acme.example.com
+
+            EXIT CODES
+              0 done, 1 refused or failed, 2 usage, 4 cannot reach the router
+            """,
+        version: BuildInformation.text,
+        subcommands: [
+            ServeCommand.self, CheckCommand.self, ExplainCommand.self, ConnectCommand.self,
+            StatusCommand.self, ConnectionCommand.self, ReloadCommand.self, DrainCommand.self,
+            HealthcheckCommand.self, ConfigCommand.self, CompletionsCommand.self,
+        ])
+}
+
+/// Why a command ends with something else than 0.
+struct CommandFailure: Error {
+    var status: CommandStatus
+    /// What, why, and what to do; empty where it has been told already.
+    var message: String
+
+    init(_ status: CommandStatus, _ message: String = "") {
+        self.status = status
+        self.message = message
+    }
+}
+
+/// How answers are printed.
+enum OutputFormat: String, ExpressibleByArgument, CaseIterable {
+    case text, json
+}
+
+/// `--format`.
+struct FormatOptions: ParsableArguments {
+    @Option(help: "How the answer is printed: text or json.")
+    var format: OutputFormat = .text
+
+    /// Prints an answer: as one line of JSON, or as `text` makes it.
+    func write<Answer: Encodable>(_ answer: Answer, text: (Answer) throws -> String) throws {
+        switch self.format {
+        case .json:
+            writeOutput(String(decoding: try AnswerJSON.encode(answer), as: UTF8.self) + "\n")
+        case .text: writeOutput(try text(answer))
+        }
+    }
+}

@@ -1,0 +1,163 @@
+// `strait serve`: the router.
+
+internal import ArgumentParser
+internal import Logging
+internal import ServiceLifecycle
+internal import StraitAPI
+internal import StraitConfig
+internal import StraitControl
+internal import StraitCore
+internal import StraitPosix
+internal import UnixSignals
+
+struct ServeCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "serve",
+        abstract: "Run the router until SIGTERM.",
+        discussion: """
+            EXAMPLES
+              strait serve --config strait.yaml
+              strait serve --config strait.yaml --check     say what is wrong, start nothing
+
+            SIGNALS
+              HUP   read the configuration again (it is also read when a file changes)
+              USR1  open the access record file again, after rotation
+              TERM  accept nothing new, finish what is open, end; once more: end at once
+              INT   as TERM
+            """)
+
+    @Option(
+        help: ArgumentHelp("The configuration file.", valueName: "file"),
+        completion: .file(extensions: ["yaml", "yml"]))
+    var config: String = "/etc/strait/strait.yaml"
+
+    @Flag(help: "Validate the configuration and end.")
+    var check = false
+
+    func run() async throws {
+        let judged = JudgedConfiguration(path: self.config)
+        guard let configuration = judged.configuration, judged.errors == 0, !self.check else {
+            if self.check {
+                CheckCommand.printText(judged)
+            } else {
+                for problem in judged.problems { writeError(problem.text + "\n") }
+            }
+            guard self.check, judged.errors == 0 else { throw CommandFailure(.refused) }
+            return
+        }
+        let log = try Self.openLog(configuration.log)
+        defer { log.stop() }
+        let logger = Logger(label: "strait") { _ in
+            LineLogHandler(
+                label: "strait", level: configuration.log.level.ours,
+                format: configuration.log.format.ours
+            ) { log.write($0) }
+        }
+        logger.notice("\(BuildInformation.text)", metadata: ["config": "\(self.config)"])
+        do {
+            try await Self.serve(configuration, path: self.config, logger: logger, log: log)
+        } catch let failure as StartFailure {
+            throw Self.commandFailure(failure)
+        } catch let failure as AdminSocketFailure {
+            throw CommandFailure(.refused, failure.description)
+        }
+    }
+
+    private static func openLog(
+        _ settings: Configuration.LogSettings
+    ) throws(CommandFailure) -> LineWriter {
+        do throws(PosixError) {
+            return try LineWriter(.standardError, name: "log")
+        } catch {
+            throw CommandFailure(.refused, "the log's thread cannot be started: \(error)")
+        }
+    }
+
+    private static func commandFailure(_ failure: StartFailure) -> CommandFailure {
+        switch failure {
+        case .refused(let refused):
+            for problem in refused.problems { writeError(problem.text + "\n") }
+            return CommandFailure(.refused, "nothing was started")
+        case .engine(let reason): return CommandFailure(.refused, reason)
+        }
+    }
+
+    /// Starts everything, runs until the end, in the order in which it must end: router first, API
+    /// last.
+    private static func serve(
+        _ configuration: Configuration, path: String, logger: Logger, log: LineWriter
+    ) async throws {
+        let socket = try AdminSocket(path: configuration.admin.unixPath)
+        defer { socket.remove() }
+        let control = try ControlPlane(
+            path: path, configuration: configuration, logger: logger,
+            logLinesDropped: { log.droppedLines })
+        // Trapped before anything listens: a signal that comes early is not lost and kills nothing.
+        let signals = await UnixSignalsSequence(trapping: .sighup, .sigusr1, .sigterm, .sigint)
+        try await withThrowingTaskGroup(of: Void.self) { tasks in
+            tasks.addTask { await control.deliverReports() }
+            try await control.start(configuration)
+            var groupLogger = logger
+            groupLogger.logLevel = max(logger.logLevel, .warning)
+            let group = ServiceGroup(
+                configuration: ServiceGroupConfiguration(
+                    services: [
+                        .init(service: AdminAPI(control: control, socket: socket, logger: logger)),
+                        .init(
+                            service: control,
+                            successTerminationBehavior: .gracefullyShutdownGroup),
+                    ], logger: groupLogger))
+            tasks.addTask {
+                await Self.obey(signals, control: control, group: group, logger: logger, log: log)
+            }
+            try await group.run()
+            tasks.cancelAll()
+        }
+    }
+
+    private static func obey(
+        _ signals: UnixSignalsSequence, control: ControlPlane, group: ServiceGroup,
+        logger: Logger, log: LineWriter
+    ) async {
+        var endings = 0
+        for await signal in signals {
+            switch signal {
+            case .sighup: _ = await control.reload(trigger: "SIGHUP")
+            case .sigusr1: control.reopenRecords()
+            default:
+                endings += 1
+                logger.notice("received \(signal)")
+                switch endings {
+                case 1: await group.triggerGracefulShutdown()
+                case 2: await control.hasten()
+                default:
+                    log.stop()
+                    StraitCommand.exit(withError: ExitCode(CommandStatus.done.rawValue))
+                }
+            }
+        }
+    }
+}
+
+extension Configuration.LogSettings.Level {
+    fileprivate var ours: Logger.Level {
+        switch self {
+        case .trace: .trace
+        case .debug: .debug
+        case .info: .info
+        case .notice: .notice
+        case .warning: .warning
+        case .error: .error
+        case .critical: .critical
+        }
+    }
+}
+
+extension Configuration.LogSettings.Format {
+    fileprivate var ours: LineLogHandler.Format {
+        switch self {
+        case .text: .text
+        case .json: .json
+        }
+    }
+}
