@@ -1,0 +1,1 @@
+"""The parts of Benchmarks/run: processes, peers, workloads, measurement, report."""
