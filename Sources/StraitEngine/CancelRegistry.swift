@@ -13,9 +13,6 @@ internal import StraitWire
 struct CancelRegistry {
     private var targets: [CancelKey: CancelTarget] = [:]
 
-    /// How many keys are out.
-    var count: Int { self.targets.count }
-
     /// The worker that gave a key out, as the key itself says.
     static func worker(of key: some Collection<UInt8>) -> Int? { key.first.map(Int.init) }
 

@@ -103,8 +103,6 @@ final class SharedCounts: Sendable {
     }
 
     func give() { self.open.subtract(1, ordering: .relaxed) }
-
-    var count: Int { self.open.load(ordering: .relaxed) }
 }
 
 /// What a worker is born with.

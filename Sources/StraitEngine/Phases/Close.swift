@@ -181,7 +181,7 @@ extension Worker {
         // What the relay itself still keeps for the other side is delivered too, if it takes it
         // now.
         if self.hasPending(index, direction), connection.value[other].isWritable {
-            _ = self.flushBestEffort(index, direction, other)
+            self.sendPendingOnce(index, other)
         }
         if Sockets.unacknowledgedBytes(number) == 0 {
             Sockets.setAbortiveClose(number)
@@ -198,17 +198,14 @@ extension Worker {
 
     private static var acknowledgePollNanoseconds: UInt64 { 20_000_000 }
 
-    private mutating func flushBestEffort(
-        _ index: Int, _ direction: RelayDirection, _ side: EndpointSide
-    ) -> Bool {
+    /// Sends what is kept in plain text for a side, as far as it takes it at once.
+    private func sendPendingOnce(_ index: Int, _ side: EndpointSide) {
         let connection = self.connections.reference(index)
         let number = connection.value[side].socket.number
-        guard connection.value[side].hasPending else { return true }
+        guard connection.value[side].hasPending else { return }
         let offset = connection.value[side].pendingOffset
         let pending = connection.value[side].pending
-        let rest = pending.span.extracting(droppingFirst: offset)
-        guard case .bytes(let count) = TransferBuffer.send(number, rest) else { return false }
-        return count == pending.count - offset
+        _ = TransferBuffer.send(number, pending.span.extracting(droppingFirst: offset))
     }
 
     private mutating func lingerUntilAcknowledged(_ index: Int, _ side: CloseReason.Side) {

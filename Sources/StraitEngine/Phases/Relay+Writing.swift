@@ -20,7 +20,7 @@ extension Worker {
     /// Whether bytes for the target of `direction` are kept here.
     func hasPending(_ index: Int, _ direction: RelayDirection) -> Bool {
         let connection = self.connections.reference(index)
-        let side: EndpointSide = direction == .up ? .upstream : .downstream
+        let side = direction.targetSide
         if connection.value[side].hasPending { return true }
         if connection.value[side].tls?.hasPendingOutput ?? false { return true }
         return (connection.value.pipe(direction)?.pipe.count ?? 0) > 0
@@ -135,7 +135,7 @@ extension Worker {
     /// Sends what is kept for the target of `direction`.
     mutating func flush(_ index: Int, _ direction: RelayDirection) -> FlushOutcome {
         let connection = self.connections.reference(index)
-        let side: EndpointSide = direction == .up ? .upstream : .downstream
+        let side = direction.targetSide
         guard self.hasPending(index, direction) else { return .moved }
         guard connection.value[side].isWritable else { return .idle }
         while self.hasPending(index, direction) {

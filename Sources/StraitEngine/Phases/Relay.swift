@@ -25,13 +25,13 @@ private enum PumpOutcome {
 }
 
 extension RelayDirection {
-    fileprivate var sourceSide: EndpointSide {
+    var sourceSide: EndpointSide {
         switch self {
         case .up: .downstream
         case .down: .upstream
         }
     }
-    fileprivate var targetSide: EndpointSide { self.sourceSide.other }
+    var targetSide: EndpointSide { self.sourceSide.other }
 }
 
 extension Worker {
