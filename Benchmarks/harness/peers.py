@@ -24,6 +24,7 @@ class Peer:
     """One proxy in one setting. `kinds` are the host name prefixes that it is measured with."""
 
     kinds = ("pass", "tls", "mutual")
+    modes = ("connect", "pingpong", "bulk", "handshake", "idle")
 
     def __init__(self, name, setting, world):
         self.name = name
@@ -156,6 +157,22 @@ class Strait(Peer):
         return first_line([self.world.strait, "--version"])
 
 
+class Floor(Peer):
+    """A bare loop in C: what this machine and this libssl cost at the least."""
+
+    # It has no back-pressure, so it cannot take part in bulk.
+    modes = ("connect", "pingpong", "handshake", "idle")
+
+    def command(self):
+        routes = [f"{host}={self.world.sink_ports[name]}" for host, name in ROUTES.items()]
+        certificates = self.world.certificates
+        return [self.world.floor, str(self.port("pass")), str(self.port("tls")),
+                certificates.chain, certificates.key, *routes]
+
+    def version(self):
+        return "Floor/floor.c"
+
+
 def strait_service(host, port):
     name = host.split(".")[0]
     mode = "passthrough" if name.startswith("pass") else "terminate"
@@ -220,6 +237,7 @@ CATALOGUE = {
     "haproxy, no tickets": (HAProxy, "no-tickets", ("mutual",)),
     "nginx": (Nginx, None, ("pass", "tls", "mutual")),
     "envoy": (Envoy, None, ("pass", "tls", "mutual")),
+    "floor": (Floor, None, ("pass", "tls")),
 }
 
 
