@@ -15,6 +15,8 @@ private import CStrait
     let isServer: Bool
     /// The protocols to choose from, in order of preference.
     let applicationProtocols: [[UInt8]]
+    /// Whether downstreams are given tickets.
+    let givesTickets: Bool
     /// Chains of downstreams that this context's authorities have been found to have signed.
     var verifiedChains = VerifiedChains()
     private let owned: ContextHandle
@@ -42,6 +44,7 @@ private import CStrait
         try context.limitResumption(settings)
         self.isServer = true
         self.applicationProtocols = settings.applicationProtocols
+        self.givesTickets = !settings.ticketKey.isEmpty && settings.clientAuthoritiesPEM == nil
         self.owned = context
         // Connections keep the context alive, so that the callbacks find it.
         let pointer = unsafe Unmanaged.passUnretained(self).toOpaque()
@@ -67,6 +70,7 @@ private import CStrait
         if settings.verifies { try context.verify(authoritiesPEM: settings.authoritiesPEM) }
         self.isServer = false
         self.applicationProtocols = []
+        self.givesTickets = false
         self.owned = context
     }
 }
@@ -183,8 +187,9 @@ private import CStrait
             throw TLSSetupError("a ticket key has \(TLSTicketKey.bytes) bytes, not \(key.count)")
         }
         unsafe SSL_CTX_set_timeout(self.handle, Int(settings.ticketLifetimeSeconds))
+        // TLS 1.3's ticket is made by TLSSession, for the first bytes that it goes with.
         guard unsafe cstrait_tls_set_ticket_keys(self.handle, key, key.count) == 1,
-            unsafe SSL_CTX_set_num_tickets(self.handle, 1) == 1
+            unsafe SSL_CTX_set_num_tickets(self.handle, 0) == 1
         else { throw TLSSetupError(OpenSSLErrors.drained("the ticket key")) }
     }
 

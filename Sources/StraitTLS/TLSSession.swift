@@ -26,6 +26,11 @@ private import Glibc
     private var pendingAnswers = 0
     /// The last call saw the socket empty.
     private var isSocketEmpty = false
+    /// A ticket goes with the next bytes.
+    ///
+    /// After the handshake nobody waits for it, and a send of its own costs as much as the answer:
+    /// so they share one (RFC 8446 §4.6.1 lets the server choose the time).
+    private var owesTicket = false
     /// What ended a read that had bytes to give first.
     private var ending: Ending?
 
@@ -96,7 +101,9 @@ private import Glibc
         let end = result == 1 ? .progress : self.end(of: result, channel)
         let sent = self.finish(descriptor, channel)
         switch end {
-        case .progress: break
+        case .progress:
+            let isLatest = unsafe SSL_version(self.ssl) == TLS1_3_VERSION
+            self.owesTicket = self.context.givesTickets && isLatest
         case .wantsRead where self.pending.isEmpty: return .wantsRead
         case .wantsRead: break
         case .closeNotify, .streamEnd: throw .closedEarly
@@ -156,6 +163,10 @@ private import Glibc
         guard try self.flush(descriptor: descriptor, channel: &channel) == .done else { return 0 }
         guard !bytes.isEmpty else { return 0 }
         self.begin(descriptor, channel)
+        if self.owesTicket {
+            self.owesTicket = false
+            _ = unsafe SSL_new_session_ticket(self.ssl)  // refused: the peer does without
+        }
         var taken = 0
         let result = unsafe bytes.withUnsafeBufferPointer { buffer in
             unsafe SSL_write_ex(self.ssl, buffer.baseAddress, buffer.count, &taken)

@@ -22,6 +22,8 @@ import Testing
         var pair = try RawPair(TLSContext(server: settings), options)
         try pair.handshake()
         #expect(pair.router.isResumed == false)
+        #expect(try pair.write([1]) == 1)
+        #expect(pair.peer.read() == [1])
         let ticket = try #require(pair.peer.ticket())
         return SSL_SESSION_is_resumable(ticket.handle) == 1 ? ticket : nil
     }
@@ -107,11 +109,27 @@ import Testing
         #expect(try self.ticket(settings, version) == nil)
     }
 
+    @Test("the ticket of TLS 1.3 goes with the first bytes, and in no send of its own")
+    func ticketWithBytes() throws {
+        var pair = try RawPair(TLSContext(server: self.settings))
+        try pair.handshake()
+        #expect(pair.peer.read() == [])
+        let before = try #require(pair.peer.ticket())
+        #expect(SSL_SESSION_is_resumable(before.handle) == 0)
+
+        #expect(try pair.write([1]) == 1)
+        #expect(pair.peer.read() == [1])
+        let after = try #require(pair.peer.ticket())
+        #expect(SSL_SESSION_is_resumable(after.handle) == 1)
+    }
+
     @Test("a full handshake gives one ticket, and no early data")
     func oneTicket() throws {
         let context = try TLSContext(server: self.settings)
         var pair = try RawPair(context)
         try pair.handshake()
+        #expect(try pair.write([1]) == 1)
+        #expect(pair.peer.read() == [1])
 
         let ticket = try #require(pair.peer.ticket())
         #expect(SSL_SESSION_get_max_early_data(ticket.handle) == 0)
