@@ -1,9 +1,13 @@
 // Connections by number: one mapping, no reference counting, no moves.
+//
+// `public` here, and nowhere else: the compiler inlines `@inlinable` members into other modules
+// only when they are public (Swift 6.3.1). Generic code that is not inlined looks its element's
+// size up at every access, which cost a twentieth of a relayed message.
 
 internal import Glibc
 
 /// What a slab holds: it can be blank, so that a slot is valid memory at any time.
-package protocol SlabElement: ~Copyable {
+public protocol SlabElement: ~Copyable {
     /// A blank element, which owns nothing.
     init()
 }
@@ -11,14 +15,14 @@ package protocol SlabElement: ~Copyable {
 /// Names one use of one slot.
 ///
 /// A number that was kept too long names nothing.
-package struct SlabToken: Hashable, Sendable {
+public struct SlabToken: Hashable, Sendable {
     /// The slot.
-    package var index: UInt32
+    public var index: UInt32
     /// Which use of the slot: grows with each take and each release, so it is odd while in use.
-    package var generation: UInt32
+    public var generation: UInt32
 
     /// Names use `generation` of slot `index`; whether it is current, the slab says.
-    @inlinable package init(index: UInt32, generation: UInt32) {
+    @inlinable public init(index: UInt32, generation: UInt32) {
         self.index = index
         self.generation = generation
     }
@@ -29,7 +33,7 @@ package struct SlabToken: Hashable, Sendable {
 /// Slots are initialised on their first use and never deinitialised before the slab ends: a
 /// released slot holds a blank element. So a ``SlabReference`` to any slot that was ever used is a
 /// reference to valid memory.
-@safe package struct Slab<Element: SlabElement & ~Copyable>: ~Copyable {
+@safe public struct Slab<Element: SlabElement & ~Copyable>: ~Copyable {
     /// Never nil; `capacity` elements, of which the first `touched` are initialised.
     @usableFromInline let storage: UnsafeMutablePointer<Element>
     private let mappedBytes: Int
@@ -37,9 +41,10 @@ package struct SlabToken: Hashable, Sendable {
     @usableFromInline var free: [UInt32] = []
 
     /// How many slots there are.
-    package let capacity: Int
+    public let capacity: Int
+    @usableFromInline var used = 0
     /// How many are in use.
-    @usableFromInline package internal(set) var count = 0
+    @inlinable public var count: Int { self.used }
 
     /// - Throws: ``PosixError`` when the address space is not to be had.
     package init(capacity: Int) throws(PosixError) {
@@ -55,9 +60,9 @@ package struct SlabToken: Hashable, Sendable {
     }
 
     /// Takes a free slot, the lowest that was released last; nil when all are in use.
-    @inlinable package mutating func take() -> SlabToken? {
+    @inlinable public mutating func take() -> SlabToken? {
         if let index = self.free.popLast() {
-            self.count += 1
+            self.used += 1
             self.generations[Int(index)] &+= 1
             return SlabToken(index: index, generation: self.generations[Int(index)])
         }
@@ -65,22 +70,22 @@ package struct SlabToken: Hashable, Sendable {
         guard index < self.capacity else { return nil }
         unsafe (self.storage + index).initialize(to: Element())
         self.generations.append(1)
-        self.count += 1
+        self.used += 1
         return SlabToken(index: UInt32(index), generation: 1)
     }
 
     /// Makes a slot blank and free; tokens of this use name nothing from now on.
-    @inlinable package mutating func release(_ index: Int) {
+    @inlinable public mutating func release(_ index: Int) {
         precondition(index >= 0 && index < self.generations.count, "a slot that was taken")
         precondition(Self.isInUse(self.generations[index]), "a slot is released once")
         unsafe self.storage[index] = Element()
         self.generations[index] &+= 1
         self.free.append(UInt32(index))
-        self.count -= 1
+        self.used -= 1
     }
 
     /// The index that `token` names, or nil when that use has ended.
-    @inlinable package func index(of token: SlabToken) -> Int? {
+    @inlinable public func index(of token: SlabToken) -> Int? {
         let index = Int(token.index)
         guard index < self.generations.count, self.generations[index] == token.generation,
             Self.isInUse(token.generation)
@@ -89,18 +94,18 @@ package struct SlabToken: Hashable, Sendable {
     }
 
     /// The token of the present use of a slot; one that names nothing when the slot is free.
-    @inlinable package func token(_ index: Int) -> SlabToken {
+    @inlinable public func token(_ index: Int) -> SlabToken {
         SlabToken(index: UInt32(index), generation: self.generations[index])
     }
 
     /// A reference to a slot that was taken at some time.
-    @inlinable package func reference(_ index: Int) -> SlabReference<Element> {
+    @inlinable public func reference(_ index: Int) -> SlabReference<Element> {
         precondition(index >= 0 && index < self.generations.count, "a slot that was taken")
         return unsafe SlabReference(pointer: self.storage + index)
     }
 
     /// How many slots were ever used; indices are below this.
-    @inlinable package var touched: Int { self.generations.count }
+    @inlinable public var touched: Int { self.generations.count }
 
     @inlinable static func isInUse(_ generation: UInt32) -> Bool { generation & 1 == 1 }
 
@@ -114,14 +119,14 @@ package struct SlabToken: Hashable, Sendable {
 ///
 /// Exclusive access is the worker's duty: everything happens on one thread, and no access is held
 /// over a call that reaches the same slot again.
-@safe package struct SlabReference<Element: SlabElement & ~Copyable> {
+@safe public struct SlabReference<Element: SlabElement & ~Copyable> {
     /// Points to an initialised element of a slab that outlives this value.
     @usableFromInline let pointer: UnsafeMutablePointer<Element>
 
     @inlinable init(pointer: UnsafeMutablePointer<Element>) { unsafe self.pointer = pointer }
 
     /// The element.
-    @inlinable package var value: Element {
+    @inlinable public var value: Element {
         unsafeAddress { unsafe UnsafePointer(self.pointer) }
         nonmutating unsafeMutableAddress { unsafe self.pointer }
     }

@@ -9,6 +9,10 @@ enum Excuses {
             "OpenSSL calls back to have a chain judged, and tells no time",
     ]
 
+    /// Files whose generic members must be inlined into other modules, which Swift 6.3.1 does for
+    /// public ones alone.
+    static let mayBePublic: Set<String> = ["Sources/StraitPosix/Slab.swift"]
+
     /// Test files that poll another process until it is ready, with a deadline.
     static let mayPoll: Set<String> = [
         "Tests/EndToEndTests/Rig/Poll.swift"
