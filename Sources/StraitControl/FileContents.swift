@@ -52,25 +52,3 @@ package struct FileContents: Sendable {
         Array(try Data(contentsOf: URL(fileURLWithPath: path)))
     }
 }
-
-/// What tells that a file has changed without reading it.
-package struct FileMark: Hashable, Sendable {
-    private let modified: Date?
-    private let size: UInt64
-    private let number: UInt64
-
-    /// The mark of `path`; files that are not there have one too.
-    package init(path: String) {
-        do {
-            let attributes = try FileManager.default.attributesOfItem(
-                atPath: URL(fileURLWithPath: path).resolvingSymlinksInPath().path)
-            self.modified = attributes[.modificationDate] as? Date
-            self.size = attributes[.size] as? UInt64 ?? 0
-            self.number = attributes[.systemFileNumber] as? UInt64 ?? 0
-        } catch {
-            self.modified = nil  // gone, or not to be looked at: that is a state too
-            self.size = 0
-            self.number = 0
-        }
-    }
-}
