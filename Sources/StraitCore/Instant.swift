@@ -14,9 +14,27 @@ package struct Instant: Hashable, Comparable, Sendable {
     /// Later than every instant that is ever read: "no deadline".
     package static let never = Instant(nanoseconds: .max)
 
+    // All spelled out, as what the protocols give is generic and slow in other modules.
+
+    /// Whether both are the same.
+    package static func == (left: Instant, right: Instant) -> Bool {
+        left.nanoseconds == right.nanoseconds
+    }
     /// Whether `left` is the earlier one.
-    @inlinable package static func < (left: Instant, right: Instant) -> Bool {
+    package static func < (left: Instant, right: Instant) -> Bool {
         left.nanoseconds < right.nanoseconds
+    }
+    /// Whether `left` is not the later one.
+    package static func <= (left: Instant, right: Instant) -> Bool {
+        left.nanoseconds <= right.nanoseconds
+    }
+    /// Whether `left` is the later one.
+    package static func > (left: Instant, right: Instant) -> Bool {
+        left.nanoseconds > right.nanoseconds
+    }
+    /// Whether `left` is not the earlier one.
+    package static func >= (left: Instant, right: Instant) -> Bool {
+        left.nanoseconds >= right.nanoseconds
     }
 
     /// The instant that lies `nanoseconds` later; ``never`` when the sum does not fit.

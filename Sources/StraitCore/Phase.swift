@@ -6,6 +6,9 @@
 package enum Phase: UInt8, Hashable, Sendable, CaseIterable {
     case accept, peek, prelude, route, admit, handshake, authenticate, connect, relay, close
 
+    /// Spelled out, as what the protocols give is generic and slow in other modules.
+    package static func == (left: Phase, right: Phase) -> Bool { left.rawValue == right.rawValue }
+
     /// The word that logs, metrics and documentation use.
     package var name: String {
         switch self {

@@ -11,6 +11,14 @@ package enum ServiceMode: String, Hashable, Sendable, CaseIterable {
     case passthrough
     /// TLS ends here; the upstream gets what was inside.
     case terminate
+
+    /// Whether TLS ends here.
+    package var endsTLS: Bool {
+        switch self {
+        case .passthrough: false
+        case .terminate: true
+        }
+    }
 }
 
 /// Whether a service asks the downstream for a certificate of the tenant's user authority.
@@ -21,6 +29,14 @@ package enum ClientCertificatePolicy: String, Hashable, Sendable, CaseIterable {
     case optional
     /// No certificate, no connection.
     case required
+
+    /// Whether there is no connection without a certificate.
+    package var isRequired: Bool {
+        switch self {
+        case .none, .optional: false
+        case .required: true
+        }
+    }
 }
 
 /// Which PROXY header is written towards an upstream.

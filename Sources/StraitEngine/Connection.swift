@@ -128,7 +128,7 @@ struct Connection: ~Copyable, SlabElement {
     var service: ServicePlan?
     var connect = ConnectMachine(addressCount: 0)
     /// The step that is under way with the upstream's address.
-    var connectStep: ConnectSteps = []
+    var connectStep = ConnectSteps()
     /// Addresses to use instead of the service's: a cancel's target.
     var onlyUpstream: UpstreamPlan?
     var isCancel = false

@@ -12,6 +12,17 @@ package struct ConnectSteps: OptionSet, Hashable, Sendable {
     package let rawValue: UInt8
     /// Bits that stand for no step are ignored.
     package init(rawValue: UInt8) { self.rawValue = rawValue }
+    /// No step.
+    package init() { self.rawValue = 0 }
+
+    // Spelled out, as what the protocols give is generic and slow in other modules.
+
+    /// Whether there is nothing to do.
+    package var isEmpty: Bool { self.rawValue == 0 }
+    /// Whether both have the same steps.
+    package static func == (left: ConnectSteps, right: ConnectSteps) -> Bool {
+        left.rawValue == right.rawValue
+    }
 
     /// A PROXY header, before anything else.
     package static let proxyHeader = ConnectSteps(rawValue: 1)

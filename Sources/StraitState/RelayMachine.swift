@@ -13,12 +13,19 @@ package enum RelayDirection: UInt8, Hashable, Sendable, CaseIterable {
     /// From upstream to downstream.
     case down
 
+    /// Whether bytes go to the upstream.
+    package var isUp: Bool {
+        switch self {
+        case .up: true
+        case .down: false
+        }
+    }
     /// The other way.
-    package var opposite: RelayDirection { self == .up ? .down : .up }
+    package var opposite: RelayDirection { self.isUp ? .down : .up }
     /// The side that bytes come from.
-    package var source: CloseReason.Side { self == .up ? .downstream : .upstream }
+    package var source: CloseReason.Side { self.isUp ? .downstream : .upstream }
     /// The side that bytes go to.
-    package var target: CloseReason.Side { self == .up ? .upstream : .downstream }
+    package var target: CloseReason.Side { self.isUp ? .upstream : .downstream }
 }
 
 /// What is to be done after an event of a relay.
@@ -93,7 +100,7 @@ package struct RelayMachine: Equatable, Sendable {
     }
 
     private subscript(direction: RelayDirection) -> Flow {
-        get { direction == .up ? self.up : self.down }
-        set { if direction == .up { self.up = newValue } else { self.down = newValue } }
+        get { direction.isUp ? self.up : self.down }
+        set { if direction.isUp { self.up = newValue } else { self.down = newValue } }
     }
 }

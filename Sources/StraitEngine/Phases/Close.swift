@@ -162,6 +162,8 @@ extension Worker {
             return
         }
         self.noteEnd(index, reason)
+        if !down { Sockets.shutdownWrite(connection.value.downstream.socket.number) }
+        if !up { Sockets.shutdownWrite(connection.value.upstream.socket.number) }
         connection.value.lingers = false
         self.setDeadline(index, self.now.advanced(byNanoseconds: Limits.lingerNanoseconds))
     }
@@ -248,9 +250,8 @@ extension Worker {
         let connection = self.connections.reference(index)
         self.unlistUnrouted(index)
         self.recordEnd(index)
-        for direction in RelayDirection.allCases {
-            if let pipe = connection.value.pipe(direction) { self.pipes.give(pipe) }
-        }
+        if let pipe = connection.value.upPipe { self.pipes.give(pipe) }
+        if let pipe = connection.value.downPipe { self.pipes.give(pipe) }
         connection.value.stopCountingForTenant()
         self.metrics.open[connection.value.metricsSlot, default: 0] -= 1
         self.timers.cancel(index)

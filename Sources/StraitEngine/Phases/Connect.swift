@@ -69,7 +69,7 @@ extension Worker {
     private mutating func openUpstream(_ index: Int) {
         let connection = self.connections.reference(index)
         connection.value.upstream = Endpoint()
-        connection.value.connectStep = []
+        connection.value.connectStep = ConnectSteps()
         guard let upstream = connection.value.upstreamPlan else {
             self.upstreamFailed(index, .connectFailed, "no address")
             return
@@ -123,7 +123,7 @@ extension Worker {
 
     private mutating func stepDone(_ index: Int, _ step: ConnectSteps) {
         let connection = self.connections.reference(index)
-        connection.value.connectStep = []
+        connection.value.connectStep = ConnectSteps()
         self.perform(index, connection.value.connect.stepDone(step))
     }
 
@@ -274,13 +274,18 @@ extension Worker {
 extension Connection {
     /// What the present address asks for before bytes may go.
     var upstreamSteps: ConnectSteps {
-        guard let upstream = self.upstreamPlan, let service = self.service else { return [] }
-        var steps: ConnectSteps = []
-        if upstream.proxyHeader != .none { steps.insert(.proxyHeader) }
+        guard let upstream = self.upstreamPlan, let service = self.service else {
+            return ConnectSteps()
+        }
+        var steps = ConnectSteps()
+        switch upstream.proxyHeader {
+        case .none: break
+        case .v1, .v2: steps.insert(.proxyHeader)
+        }
         if upstream.tls != nil {
             steps.insert(.tls)
             if service.serviceProtocol == .postgres { steps.insert(.postgresRequest) }
-        } else if service.mode == .passthrough, self.arrivedByPostgresRequest {
+        } else if self.arrivedByPostgresRequest, service.mode == .passthrough {
             steps.insert(.postgresRequest)
         }
         return steps

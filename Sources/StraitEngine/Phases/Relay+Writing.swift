@@ -157,7 +157,7 @@ extension Worker {
         case .proceed: break
         case .endTarget: self.endWriting(index, side)
         case .endTargetAndFinish(_, let reason):
-            self.endWriting(index, side)
+            self.endWriting(index, side, closesNext: true)
             self.finish(index, reason)
             return .closed
         case .close(let reason, let resetsOther):
@@ -201,12 +201,14 @@ extension Worker {
     }
 
     /// Tells a side that nothing more comes: FIN, or close_notify and then FIN.
-    mutating func endWriting(_ index: Int, _ side: EndpointSide) {
+    ///
+    /// `closesNext`: the socket is closed at once, which is the FIN, and saves a call.
+    mutating func endWriting(_ index: Int, _ side: EndpointSide, closesNext: Bool = false) {
         let connection = self.connections.reference(index)
         let number = connection.value[side].socket.number
         guard number >= 0 else { return }
         guard connection.value[side].tls != nil else {
-            Sockets.shutdownWrite(number)
+            if !closesNext { Sockets.shutdownWrite(number) }
             return
         }
         do throws(TLSFailure) {
@@ -218,7 +220,7 @@ extension Worker {
                 // Callers go on with the slot, so a failure may not end the connection here; then
                 // the side is told by its deadline.
                 _ = self.register(index, side, writable: true)
-            } else {
+            } else if !closesNext {
                 Sockets.shutdownWrite(number)
             }
         } catch {
@@ -231,7 +233,7 @@ extension Worker {
     /// Counts bytes that the source of `direction` has brought.
     func account(_ index: Int, _ direction: RelayDirection, received count: Int) {
         let connection = self.connections.reference(index)
-        if direction == .up {
+        if direction.isUp {
             connection.value.downstream.received &+= UInt64(count)
         } else {
             connection.value.upstream.received &+= UInt64(count)

@@ -88,6 +88,8 @@ extension Worker {
             }
             guard moved > 0 else { return }
             connection.value.lastActivity = self.now
+            guard connection.value.downstream.isReadable || connection.value.upstream.isReadable
+            else { return }
             budget -= moved
         }
         self.queueUnfinished(index)
@@ -149,7 +151,7 @@ extension Worker {
                 count == self.buffer.count || buffered || connection.value[source].sawReadHangup
         }
         self.account(index, direction, received: count)
-        if direction == .down { self.noteFirstUpstreamBytes(index, count) }
+        if !direction.isUp { self.noteFirstUpstreamBytes(index, count) }
         guard self.writeBuffer(index, direction.targetSide, count, more: ended) else {
             return .closed
         }
@@ -197,11 +199,7 @@ extension Worker {
             self.endWriting(index, direction.targetSide)
             return true
         case .endTargetAndFinish(let direction, let reason):
-            let connection = self.connections.reference(index)
-            // Without TLS the close that follows at once is the FIN, and saves a call.
-            if connection.value.downstream.tls != nil || connection.value.upstream.tls != nil {
-                self.endWriting(index, direction.targetSide)
-            }
+            self.endWriting(index, direction.targetSide, closesNext: true)
             self.finish(index, reason)
             return false
         case .close(let reason, let resetsOther):
@@ -287,7 +285,7 @@ extension Worker {
             connection.value.changeMode(direction) { $0.beganCopying() }
             return
         }
-        if direction == .up {
+        if direction.isUp {
             connection.value.upPipe = pipe
         } else {
             connection.value.downPipe = pipe
@@ -298,8 +296,8 @@ extension Worker {
     private mutating func stopSplicing(_ index: Int, _ direction: RelayDirection) {
         let connection = self.connections.reference(index)
         connection.value.changeMode(direction) { $0.beganCopying() }
-        let pipe = direction == .up ? connection.value.upPipe : connection.value.downPipe
-        if direction == .up {
+        let pipe = direction.isUp ? connection.value.upPipe : connection.value.downPipe
+        if direction.isUp {
             connection.value.upPipe = nil
         } else {
             connection.value.downPipe = nil
@@ -375,18 +373,18 @@ extension Worker {
 
 extension Connection {
     func mode(_ direction: RelayDirection) -> TransferMode {
-        direction == .up ? self.upMode : self.downMode
+        direction.isUp ? self.upMode : self.downMode
     }
 
     @discardableResult
     mutating func changeMode<Result>(
         _ direction: RelayDirection, _ body: (inout TransferMode) -> Result
     ) -> Result {
-        direction == .up ? body(&self.upMode) : body(&self.downMode)
+        direction.isUp ? body(&self.upMode) : body(&self.downMode)
     }
 
     func pipe(_ direction: RelayDirection) -> PipePool.Box? {
-        direction == .up ? self.upPipe : self.downPipe
+        direction.isUp ? self.upPipe : self.downPipe
     }
 
     /// Counts a copied read; true when splicing should begin: both sides plain, and nothing to look
@@ -395,6 +393,6 @@ extension Connection {
         let wants = self.changeMode(direction) { $0.copied(bytes: bytes) }
         return wants && self.downstream.tls == nil && self.upstream.tls == nil
             && !self.downstream.hasPending && !self.upstream.hasPending
-            && (direction == .up || self.keyRewriter == nil)
+            && (direction.isUp || self.keyRewriter == nil)
     }
 }

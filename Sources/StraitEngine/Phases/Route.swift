@@ -45,9 +45,9 @@ extension Worker {
         connection.value.countsForTenant = true
         let second = UInt32(truncatingIfNeeded: self.now.nanoseconds / 1_000_000_000)
         // By how it arrived and not by its first byte: what a raw listener takes is not looked at.
-        let terminates = service.mode == .terminate && arrival.hasTLS
+        let terminates = arrival.hasTLS && service.mode.endsTLS
         // Without TLS that ends here no certificate can be seen: what needs one is not passed on.
-        guard terminates || service.clientCertificate != .required else {
+        guard terminates || !service.clientCertificate.isRequired else {
             self.refuse(index, .clientCertificateMissing, .nothing)
             return
         }
