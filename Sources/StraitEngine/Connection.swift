@@ -29,6 +29,8 @@ struct Endpoint: ~Copyable {
     var endsAfterFlush = false
     var isRegistered = false
     var isRegisteredForWriting = false
+    /// Bytes that come are not announced: there are some already, and the other side takes none.
+    var isMuted = false
     /// Bytes for this side that it could not take, from `pendingOffset` on; at most one receive
     /// buffer.
     var pending: [UInt8] = []

@@ -140,6 +140,9 @@ struct Worker: ~Copyable {
 
     private mutating func note(_ index: Int, _ side: EndpointSide, _ readiness: Readiness) {
         let connection = self.connections.reference(index)
+        if readiness.saysBytesOnly, connection.value[side].isReadable {
+            self.muteHeldBack(index, side)
+        }
         if readiness.allowsReading { connection.value[side].isReadable = true }
         if readiness.saysEnd { connection.value[side].sawReadHangup = true }
         if readiness.saysBroken { connection.value[side].sawHangup = true }
@@ -229,13 +232,38 @@ struct Worker: ~Copyable {
                 connection.value[side].isRegistered = true
                 connection.value[side].isRegisteredForWriting = writable
             } else if writable, !connection.value[side].isRegisteredForWriting {
-                try self.poller.rearm(number, token: token)
+                try self.poller.rearm(
+                    number, token: token, readable: !connection.value[side].isMuted, writable: true)
                 connection.value[side].isRegisteredForWriting = true
             }
             return true
         } catch {
             self.complain(.error, "\(error)")
             return false
+        }
+    }
+
+    /// Bytes were announced though earlier ones wait unread: while the other side is full, each
+    /// packet would wake the worker for nothing, so no more are announced.
+    private mutating func muteHeldBack(_ index: Int, _ side: EndpointSide) {
+        let connection = self.connections.reference(index)
+        guard connection.value.phase == .relay, !connection.value[side.other].isWritable,
+            !connection.value[side].isMuted
+        else { return }
+        self.setMuted(index, side, true)
+    }
+
+    /// Whether bytes that come to a side are announced.
+    mutating func setMuted(_ index: Int, _ side: EndpointSide, _ isMuted: Bool) {
+        let connection = self.connections.reference(index)
+        do throws(PosixError) {
+            try self.poller.rearm(
+                connection.value[side].socket.number,
+                token: EventToken(self.connections.token(index), side).rawValue,
+                readable: !isMuted, writable: connection.value[side].isRegisteredForWriting)
+            connection.value[side].isMuted = isMuted
+        } catch {
+            self.complain(.error, "\(error)")
         }
     }
 

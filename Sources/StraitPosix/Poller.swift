@@ -17,6 +17,8 @@ package struct Readiness: OptionSet, Hashable, Sendable {
     package var allowsReading: Bool { self.rawValue & 0x2019 != 0 }
     /// Whether a write would not wait, or would fail at once.
     package var allowsWriting: Bool { self.rawValue & 0x001C != 0 }
+    /// Whether bytes have come, and neither an end nor an error.
+    package var saysBytesOnly: Bool { self.rawValue & 0x2019 == 0x0001 }
     /// Whether the peer has ended its direction, or both are over.
     package var saysEnd: Bool { self.rawValue & 0x2018 != 0 }
     /// Whether both directions are over, or the connection is broken.
@@ -60,9 +62,14 @@ package struct Readiness: OptionSet, Hashable, Sendable {
         try self.control(EPOLL_CTL_ADD, number, Self.edge(writable: writable), token)
     }
 
-    /// Registers it anew for reading and writing; a readiness that holds now is announced again.
-    package func rearm(_ number: Int32, token: UInt64) throws(PosixError) {
-        try self.control(EPOLL_CTL_MOD, number, Self.edge(writable: true), token)
+    /// Registers it anew; a readiness that is asked for and holds now is announced again.
+    ///
+    /// An end or an error is announced whether or not `readable` is asked for.
+    package func rearm(
+        _ number: Int32, token: UInt64, readable: Bool, writable: Bool
+    ) throws(PosixError) {
+        let unwanted = readable ? 0 : Readiness.readable.rawValue
+        try self.control(EPOLL_CTL_MOD, number, Self.edge(writable: writable) & ~unwanted, token)
     }
 
     /// Registers a listening socket that other pollers share: one of them is woken.

@@ -48,8 +48,23 @@ extension Poller {
         _ = sent(pair.near.number, [1])
         #expect(poller.events(milliseconds: 10_000) == [1: .readable])
         #expect(poller.events() == [:])
-        try poller.rearm(pair.far.number, token: 5)
+        try poller.rearm(pair.far.number, token: 5, readable: true, writable: true)
         #expect(poller.events(milliseconds: 10_000) == [5: [.readable, .writable]])
+    }
+
+    @Test("bytes that are not asked for are announced when they are, an end in any case")
+    func rearmWithoutReading() throws {
+        let pair = try SocketPair()
+        let poller = try Poller(eventsMax: 8)
+        try poller.add(pair.far.number, token: 1, writable: false)
+        try poller.rearm(pair.far.number, token: 1, readable: false, writable: false)
+        _ = sent(pair.near.number, [1])
+        #expect(poller.events(milliseconds: 20) == [:])
+        try poller.rearm(pair.far.number, token: 1, readable: true, writable: false)
+        #expect(poller.events(milliseconds: 10_000) == [1: .readable])
+        try poller.rearm(pair.far.number, token: 1, readable: false, writable: false)
+        Sockets.shutdownWrite(pair.near.number)
+        #expect(poller.events(milliseconds: 10_000) == [1: .readHangup])
     }
 
     @Test("a removed descriptor is silent, and removing twice is no error")
@@ -63,7 +78,7 @@ extension Poller {
         _ = sent(pair.near.number, [1])
         #expect(poller.events(milliseconds: 20) == [:])
         #expect(throws: PosixError(call: "epoll_ctl", number: ENOENT)) {
-            try poller.rearm(pair.far.number, token: 1)
+            try poller.rearm(pair.far.number, token: 1, readable: true, writable: true)
         }
         try poller.add(pair.far.number, token: 2, writable: false)
         #expect(poller.events(milliseconds: 10_000) == [2: .readable])

@@ -109,7 +109,9 @@ extension Worker {
         let number = connection.value.upstream.socket.number
         guard case .bytes(let count) = TransferBuffer.send(number, connection.value.replay.span)
         else { return }
-        connection.value.replay.removeFirst(count)
+        // An array that is emptied keeps its memory.
+        let isWhole = count == connection.value.replay.count
+        connection.value.replay = isWhole ? [] : Array(connection.value.replay.dropFirst(count))
         connection.value.downstream.received &+= UInt64(count)
         connection.value.upstream.sent &+= UInt64(count)
         connection.value.upstream.isWritable = true

@@ -106,6 +106,8 @@ extension Worker {
         guard connection.value.relay.isOpen(direction), connection.value[source].isReadable else {
             return .idle
         }
+        // Before reading: what comes after has an edge again.
+        if connection.value[source].isMuted { self.setMuted(index, source, false) }
         if connection.value.mode(direction).isSplicing { return self.splice(index, direction) }
         switch self.receive(index, source) {
         case .wouldBlock:
