@@ -193,6 +193,9 @@ private import Glibc
     }
 
     /// Tells the peer that we are done writing; reading goes on.
+    ///
+    /// The kernel keeps it for the FIN, so that both leave in one packet: on ``TLSStep/done`` the
+    /// caller shuts the socket down or closes it at once.
     package mutating func sendCloseNotify(
         descriptor: Int32, channel: inout TLSChannel
     ) throws(TLSFailure) -> TLSStep {
@@ -200,7 +203,7 @@ private import Glibc
         if unsafe SSL_is_init_finished(self.ssl) == 1 {
             _ = unsafe SSL_shutdown(self.ssl)
         }
-        if let sent = self.finish(descriptor, channel) { throw sent }
+        if let sent = self.finish(descriptor, channel, beforeEnd: true) { throw sent }
         return self.pending.isEmpty ? .done : .wantsWrite
     }
 
@@ -246,7 +249,7 @@ extension TLSSession {
 
     /// Takes back what is this connection's, and sends what OpenSSL has written.
     private mutating func finish(
-        _ descriptor: Int32, _ channel: borrowing TLSChannel
+        _ descriptor: Int32, _ channel: borrowing TLSChannel, beforeEnd: Bool = false
     ) -> TLSFailure? {
         let state = unsafe channel.state
         unsafe swap(&state.pointee.replay, &self.replay)
@@ -262,7 +265,7 @@ extension TLSSession {
             return self.sendPending(descriptor)
         }
         guard unsafe !state.pointee.output.isEmpty else { return nil }
-        switch unsafe Self.send(state.pointee.output[...], descriptor) {
+        switch unsafe Self.send(state.pointee.output[...], descriptor, beforeEnd: beforeEnd) {
         case .failure(let failure): return failure
         case .success(let sent):
             let all = unsafe state.pointee.output.count
@@ -285,14 +288,15 @@ extension TLSSession {
     }
 
     /// How many bytes the socket took; 0 when it is full.
+    ///
+    /// `beforeEnd`: the FIN follows at once.
     private static func send(
-        _ bytes: ArraySlice<UInt8>, _ descriptor: Int32
+        _ bytes: ArraySlice<UInt8>, _ descriptor: Int32, beforeEnd: Bool = false
     ) -> Result<Int, TLSFailure> {
+        let flags = Int32(MSG_NOSIGNAL) | Int32(MSG_DONTWAIT) | (beforeEnd ? Int32(MSG_MORE) : 0)
         while true {
             let sent = unsafe bytes.withUnsafeBytes { buffer in
-                unsafe Glibc.send(
-                    descriptor, buffer.baseAddress, buffer.count,
-                    Int32(MSG_NOSIGNAL | MSG_DONTWAIT))
+                unsafe Glibc.send(descriptor, buffer.baseAddress, buffer.count, flags)
             }
             if sent >= 0 { return .success(sent) }
             let error = errno
