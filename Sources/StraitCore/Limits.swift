@@ -96,10 +96,20 @@ package enum Limits {
     /// Ended connections that a worker remembers for `strait explain --connection`.
     package static let recentConnectionsMax = 4096
 
-    /// Postgres CancelRequests that a worker looks up in a second.
+    /// Postgres CancelRequests of one source (an IPv4 address, an IPv6 /64) that named no query of
+    /// ours, per worker and second; those passed on unread to a listener's own service count too.
     ///
-    /// Beyond: closed, `rate_limit`.
-    package static let cancelRequestsPerSecondMax = 200
+    /// Beyond: nothing is looked up for this source until the next second; closed, `rate_limit`.
+    package static let cancelMissesPerSourceMax = 20
+    /// The same over all sources.
+    ///
+    /// Beyond: a key leads to its query only from the source that the query's connection came from.
+    /// So genuine cancels go on, and the guesses of many sources find nothing.
+    package static let cancelMissesPerSecondMax = 200
+    /// Places for sources in a worker's count of misses; 2 bytes each.
+    ///
+    /// Never full: sources with equal hashes share a place and its budget.
+    package static let cancelSourcesMax = 4096
 
     // MARK: Closing
 
@@ -155,6 +165,9 @@ package enum Limits {
         require(serverFirstWait < firstByteTimeout, "a server that speaks first does so in time")
         require(pooledPipesMax <= pipesMax, "pooled pipes are among the pipes")
         require(workersMax <= 256, "a worker's index fits 8 bits")
+        require(
+            cancelMissesPerSourceMax <= cancelMissesPerSecondMax,
+            "one source alone does not reach the bound of all")
         require(connectionsMax <= 1 << 31, "a connection's index fits 31 bits of an event")
         return found
     }

@@ -2,26 +2,42 @@
 // for.
 //
 // The process id stays the upstream's, because applications compare it with the one in
-// notifications. The key is ours: its first byte names the worker, the others are random, and it
-// has the upstream's length, so that the stream's framing does not change.
+// notifications. The key is ours: random throughout, and of the upstream's length, so that the
+// stream's framing does not change. Which worker gave it out, its hash says.
 
 internal import StraitPosix
 internal import StraitSnapshot
+internal import StraitState
+internal import StraitTLS
 internal import StraitWire
 
 /// The cancel keys that one worker has given out and not withdrawn.
 struct CancelRegistry {
     private var targets: [CancelKey: CancelTarget] = [:]
 
-    /// The worker that gave a key out, as the key itself says.
-    static func worker(of key: some Collection<UInt8>) -> Int? { key.first.map(Int.init) }
+    private let owner: CancelKeyOwner
+    private let worker: Int
 
-    /// A new key of ours with `length` bytes (4 to 256) for this worker.
-    static func makeKey(worker: Int, length: Int) -> [UInt8] {
-        var generator = SystemRandomNumberGenerator()
-        var key = [UInt8(truncatingIfNeeded: worker)]
-        while key.count < length { key.append(UInt8.random(in: 0...255, using: &generator)) }
-        return key
+    /// - Parameters:
+    ///   - worker: Whose registry it is.
+    ///   - workers: How many there are.
+    init(worker: Int, workers: Int) {
+        self.worker = worker
+        self.owner = CancelKeyOwner(workers: workers)
+    }
+
+    /// The worker that gave a key out, if any has.
+    func worker(of key: CancelKey) -> Int {
+        self.owner.worker(processID: key.processID, key: key.bytes)
+    }
+
+    /// A new key of ours, as long as the upstream's (4 to 256 bytes), that leads here.
+    ///
+    /// Nil in a case that does not happen: then the upstream's own key stays in place.
+    func makeKey(processID: UInt32, length: Int) -> [UInt8]? {
+        self.owner.key(
+            from: TLSRandom.bytes(length), processID: processID, worker: self.worker
+        ) { self.targets[CancelKey(processID: processID, bytes: $0)] != nil }
     }
 
     mutating func add(_ key: CancelKey, _ target: CancelTarget) { self.targets[key] = target }
@@ -51,7 +67,7 @@ struct KeyRewriter {
     /// Looks at the first `count` bytes of the buffer, and says which of them are to be replaced by
     /// which.
     mutating func scan(
-        _ buffer: borrowing TransferBuffer, _ count: Int, worker: Int
+        _ buffer: borrowing TransferBuffer, _ count: Int, _ registry: CancelRegistry
     ) -> (outcome: Outcome, replacement: (range: Range<Int>, bytes: ArraySlice<UInt8>)?) {
         let result = self.scanner.scan(buffer.span(0..<count))
         if let processID = result.processID { self.processID = processID }
@@ -59,7 +75,11 @@ struct KeyRewriter {
             return (result.isFinished || result.isMalformed ? .finished : .goOn, nil)
         }
         if self.ours.isEmpty {
-            self.ours = CancelRegistry.makeKey(worker: worker, length: result.keyLength)
+            guard
+                let key = registry.makeKey(
+                    processID: self.processID, length: result.keyLength)
+            else { return (.finished, nil) }
+            self.ours = key
         }
         self.theirs += buffer.copy(result.keyRange)
         let end = result.keyOffset + result.keyRange.count

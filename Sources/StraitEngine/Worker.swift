@@ -23,7 +23,7 @@ struct Worker: ~Copyable {
     var channel: TLSChannel
     var contexts = TLSContextCache()
     var pipes: PipePool
-    var cancels = CancelRegistry()
+    var cancels: CancelRegistry
     var cancelBudget = CancelBudget()
 
     var snapshot: Snapshot?
@@ -67,6 +67,7 @@ struct Worker: ~Copyable {
         try poller.addLevel(
             setup.mailboxes[setup.index].descriptor, token: EventToken.mailbox.rawValue)
         self.index = setup.index
+        self.cancels = CancelRegistry(worker: setup.index, workers: setup.mailboxes.count)
         self.mailboxes = setup.mailboxes
         self.shared = setup.shared
         self.reports = setup.reports

@@ -3,6 +3,7 @@
 package import StraitCore
 internal import StraitPosix
 package import StraitSnapshot
+internal import StraitState
 
 /// A bound, listening socket that every worker shares.
 package struct ListenerSocket: Hashable, Sendable {
@@ -152,6 +153,8 @@ package struct CancelQuestion: Sendable {
     /// Its connection that holds the CancelRequest.
     var token: SlabToken
     var key: CancelKey
+    /// What its source may do; see ``CancelBudget``.
+    var permit: CancelBudget.Permit
 }
 
 /// What a CancelRequest names.
@@ -166,4 +169,6 @@ package struct CancelTarget: Sendable {
     var upstream: UpstreamPlan
     /// The upstream's own key.
     var key: [UInt8]
+    /// Where the query's connection came from.
+    var source: CancelSource
 }

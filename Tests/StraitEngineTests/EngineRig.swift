@@ -222,7 +222,7 @@ final class Rig: Sendable {
     }
 }
 
-/// A raw listener in front of one service, on loopback.
+/// A listener in front of one service, on loopback; its own unless it `isShared`.
 struct RawSetup {
     let rig: Rig
     let address: SocketAddress
@@ -234,15 +234,20 @@ struct RawSetup {
         clientCertificate: ClientCertificatePolicy = .none, timeouts: Timeouts = Timeouts(),
         limits: EngineLimits = EngineLimits(), listenerProtocols: ListenerProtocols = .raw,
         proxyHeader: ListenerPlan.ProxyHeader = .absent,
-        upstreamProxyHeader: ProxyHeaderVersion = .none, connectionsMax: Int = 0
+        upstreamProxyHeader: ProxyHeaderVersion = .none, connectionsMax: Int = 0,
+        isShared: Bool = false
     ) throws {
         let ip = ipv6 ? IPAddress(high: 0, low: 1) : IPAddress(v4: 127, 0, 0, 1)
         self.listener = try ListenerSockets.open(
             address: .ip(ip, port: 0), backlog: 128, defersAccept: false,
             keepaliveIdleMilliseconds: 0, userTimeoutMilliseconds: 0)
         self.address = try #require(ListenerSockets.boundAddress(self.listener))
+        let domain = try #require(HostName("acme.example.com"))
+        let certificates = CertificateSet(
+            id: 1, names: [], wildcards: [domain], certificates: [TestCertificate.plan])
         let tenant = TenantPlan(
-            name: "acme", certificates: CertificateTable(sets: []), clientAuthoritiesPEM: [],
+            name: "acme", certificates: CertificateTable(sets: [certificates]),
+            clientAuthoritiesPEM: [],
             connectionsMax: connectionsMax, usage: TenantUsage())
         let service = ServicePlan(
             metricsSlot: 1, tenant: tenant, name: "echo", serviceProtocol: serviceProtocol,
@@ -252,7 +257,6 @@ struct RawSetup {
                 UpstreamPlan(
                     metricsSlot: $0.offset, address: $0.element, proxyHeader: upstreamProxyHeader)
             })
-        let domain = try #require(HostName("acme.example.com"))
         let rules = RouteRules(
             tenants: [RouteRules.Tenant(name: "acme", domains: [domain])],
             services: [
@@ -261,7 +265,8 @@ struct RawSetup {
             ])
         let plan = ListenerPlan(
             id: 0, name: "raw", address: self.address, protocols: listenerProtocols,
-            proxyHeader: proxyHeader, scope: ListenerScope(tenant: 0, service: 0))
+            proxyHeader: proxyHeader,
+            scope: isShared ? ListenerScope() : ListenerScope(tenant: 0, service: 0))
         let snapshot = Snapshot(
             revision: 1, router: "r-1", region: "test", listeners: [plan],
             routes: try RouteTable(rules), services: [service], tenants: [tenant],

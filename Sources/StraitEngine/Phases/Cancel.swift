@@ -21,22 +21,22 @@ extension Worker {
         connection.value.replay = []
         connection.value.isCancel = true
         connection.value.milestones.routed = self.now
-        guard self.cancelBudget.take(at: self.now) else {
+        let permit = self.cancelBudget.permit(self.cancelSource(index), at: self.now)
+        guard permit != .none else {
             self.close(index, CloseReason(.local, .rateLimit))
             return
         }
         let key = CancelKey(processID: processID, bytes: bytes)
-        guard let owner = CancelRegistry.worker(of: bytes), owner != self.index,
-            self.mailboxes.indices.contains(owner)
-        else {
-            self.cancel(index, key, self.cancels.target(key))
+        let owner = self.cancels.worker(of: key)
+        let question = CancelQuestion(
+            asker: self.index, token: self.connections.token(index), key: key, permit: permit)
+        guard owner != self.index else {
+            self.cancel(index, question, self.cancels.target(key))
             return
         }
-        let question = CancelQuestion(
-            asker: self.index, token: self.connections.token(index), key: key)
         let asked = self.mailboxes[owner].put(
             .askCancelTarget(question), countMax: Limits.mailboxCommandsMax)
-        if !asked { self.cancel(index, key, nil) }
+        if !asked { self.close(index, CloseReason(.local, .rateLimit)) }
     }
 
     /// Another worker has answered.
@@ -44,25 +44,40 @@ extension Worker {
         guard let index = self.connections.index(of: question.token),
             self.connections.reference(index).value.phase == .route
         else { return }
-        self.cancel(index, question.key, target)
+        self.cancel(index, question, target)
     }
 
-    private mutating func cancel(_ index: Int, _ key: CancelKey, _ target: CancelTarget?) {
+    private mutating func cancel(
+        _ index: Int, _ question: CancelQuestion, _ target: CancelTarget?
+    ) {
         let connection = self.connections.reference(index)
         guard let target else {
-            self.cancelByListener(index, key)
+            self.cancelByListener(index, question.key)
             return
         }
         // Where the tenant is known, by TLS or by the listener, another tenant's key is no key.
         if let tenant = self.knownTenant(index), tenant != target.service.tenant.name {
-            self.close(index, CloseReason(.local, .cancelUnknown))
+            self.cancelMissed(index)
+            return
+        }
+        if question.permit == .ownKeys, target.source != self.cancelSource(index) {
+            self.cancelMissed(index)
             return
         }
         self.assign(index, target.service)
         connection.value.onlyUpstream = target.upstream
         connection.value.replay = PostgresPrelude.cancelRequest(
-            processID: key.processID, key: target.key)
+            processID: question.key.processID, key: target.key)
         self.startConnect(index)
+    }
+
+    private func cancelSource(_ index: Int) -> CancelSource {
+        CancelSource(self.connections.reference(index).value.clientAddress?.address)
+    }
+
+    private mutating func cancelMissed(_ index: Int) {
+        self.cancelBudget.missed(self.cancelSource(index), at: self.now)
+        self.close(index, CloseReason(.local, .cancelUnknown))
     }
 
     /// The tenant that the connection belongs to before its key is looked at, where one is known.
@@ -81,7 +96,7 @@ extension Worker {
         guard connection.value.downstream.tls == nil, let snapshot = self.snapshot,
             let listener = self.listeners[connection.value.listener]
         else {
-            self.close(index, CloseReason(.local, .cancelUnknown))
+            self.cancelMissed(index)
             return
         }
         let none: [UInt8] = []
@@ -91,9 +106,11 @@ extension Worker {
             snapshot.services[number].mode == .passthrough,
             let first = snapshot.services[number].upstreams.first
         else {
-            self.close(index, CloseReason(.local, .cancelUnknown))
+            self.cancelMissed(index)
             return
         }
+        // Whether it hits, only the upstream knows. It may be a guess.
+        self.cancelBudget.passedOn(self.cancelSource(index), at: self.now)
         let service = snapshot.services[number]
         let request = PostgresPrelude.cancelRequest(processID: key.processID, key: key.bytes)
         for upstream in service.upstreams.dropFirst() {
@@ -118,22 +135,5 @@ extension Worker {
         connection.value.onlyUpstream = upstream
         connection.value.replay = request
         self.startConnect(index)
-    }
-}
-
-/// How many CancelRequests a worker looks up in a second: what makes guessing a key hopeless.
-struct CancelBudget {
-    private var second: UInt64 = 0
-    private var count = 0
-
-    /// False when this second's are used up.
-    mutating func take(at now: Instant) -> Bool {
-        let second = now.nanoseconds / 1_000_000_000
-        if second != self.second {
-            self.second = second
-            self.count = 0
-        }
-        self.count += 1
-        return self.count <= Limits.cancelRequestsPerSecondMax
     }
 }

@@ -252,7 +252,7 @@ extension Worker {
     private mutating func rewriteCancelKey(_ index: Int, _ count: Int) {
         let connection = self.connections.reference(index)
         guard var rewriter = connection.value.keyRewriter else { return }
-        let (outcome, replacement) = rewriter.scan(self.buffer, count, worker: self.index)
+        let (outcome, replacement) = rewriter.scan(self.buffer, count, self.cancels)
         if let (range, bytes) = replacement {
             for (offset, byte) in bytes.enumerated() {
                 self.buffer[range.lowerBound + offset] = byte
@@ -275,7 +275,10 @@ extension Worker {
             let upstream = connection.value.upstreamPlan
         else { return }
         let key = CancelKey(processID: processID, bytes: ours)
-        self.cancels.add(key, CancelTarget(service: service, upstream: upstream, key: theirs))
+        let source = CancelSource(connection.value.clientAddress?.address)
+        self.cancels.add(
+            key,
+            CancelTarget(service: service, upstream: upstream, key: theirs, source: source))
         connection.value.cancelKey = key
     }
 
