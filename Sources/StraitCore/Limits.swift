@@ -115,6 +115,11 @@ package enum Limits {
 
     /// How long a refused downstream is read from after our FIN, so that it gets our last bytes.
     package static let lingerNanoseconds: UInt64 = 1_000_000_000
+    /// How long what a broken side has sent before is passed on to the other, in all; and no longer
+    /// than `lingerNanoseconds` without progress.
+    ///
+    /// Beyond: the rest is lost, and the other side is told so by RST.
+    package static let deliveryNanoseconds: UInt64 = 10_000_000_000
     /// Bytes read and thrown away while lingering.
     ///
     /// Beyond: close at once.
@@ -168,6 +173,7 @@ package enum Limits {
         require(
             cancelMissesPerSourceMax <= cancelMissesPerSecondMax,
             "one source alone does not reach the bound of all")
+        require(lingerNanoseconds <= deliveryNanoseconds, "delivery may stall for once")
         require(connectionsMax <= 1 << 31, "a connection's index fits 31 bits of an event")
         return found
     }

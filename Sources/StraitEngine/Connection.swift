@@ -171,11 +171,12 @@ struct Connection: ~Copyable, SlabElement {
     var detail: String?
     /// Whether the downstream is read from after our FIN, so that a refusal reaches it.
     var lingers = true
+    /// Bytes read while lingering; while delivering, those that were not acknowledged lately.
     var lingeredBytes = 0
-    /// Until when ``resetWhenAcknowledged`` waits.
-    var acknowledgeBy = Instant.zero
-    /// The side that gets RST once everything that it was sent is acknowledged.
-    var resetWhenAcknowledged: CloseReason.Side?
+    /// Until when ``resetsAfterDelivery`` waits.
+    var deliverBy = Instant.zero
+    /// The side that gets RST once it has everything that the broken one had sent.
+    var resetsAfterDelivery: EndpointSide?
     /// The alert that ended TLS, and who sent it.
     var alert: UInt8?
     var alertSide = CloseReason.Side.local

@@ -8,6 +8,9 @@ import StraitSnapshot
 import Testing
 
 @Suite("A relay", .serialized, .timeLimit(.minutes(2))) struct RelayTests {
+    /// More than all buffers on the way take together.
+    static let plenty = pattern(64_000_000)
+
     @Test("small messages go both ways, in order", arguments: [false, true])
     func echo(ipv6: Bool) throws {
         let upstream = try Upstream(ipv6: ipv6)
@@ -130,7 +133,7 @@ import Testing
         defer { setup.end() }
         let downstream = try Wire(connectedTo: setup.address)
         let far = try upstream.accept()
-        let sent = pattern(64_000_000)
+        let sent = Self.plenty
         let accepted = sendUntilHeldBack(far, sent)
         #expect(accepted < sent.count)
         let total = accepted
@@ -155,13 +158,46 @@ import Testing
             let wires = try (Wire(connectedTo: setup.address), upstream.accept())
             let sender = fromUpstream ? wires.1 : wires.0
             other = fromUpstream ? wires.0 : wires.1
-            _ = sendUntilHeldBack(sender, pattern(64_000_000))
+            _ = sendUntilHeldBack(sender, Self.plenty)
             sender.resetAtEnd()
         }
         let record = try setup.rig.nextRecord()
         #expect(record.contains(#""strait.reason":"reset""#))
         #expect(record.contains(#""strait.side":"\#(fromUpstream ? "upstream" : "downstream")""#))
         #expect(throws: PosixError.self) { try other.receiveAll() }
+    }
+
+    @Test(
+        "what a side had sent before it broke reaches the other, and then a reset does",
+        arguments: [false, true], [false, true])
+    func brokenBehindBackPressure(fromUpstream: Bool, hasFailedWrite: Bool) throws {
+        let upstream = try Upstream()
+        let setup = try RawSetup(upstreams: [upstream.address])
+        defer { setup.end() }
+        let sent = Self.plenty
+        var delivered = 0
+        let other: Wire
+        do {
+            let wires = try (Wire(connectedTo: setup.address), upstream.accept())
+            let sender = fromUpstream ? wires.1 : wires.0
+            other = fromUpstream ? wires.0 : wires.1
+            let accepted = sendUntilHeldBack(sender, sent)
+            delivered = accepted - Sockets.unacknowledgedBytes(sender.descriptor)
+            sender.resetAtEnd()
+        }
+        // What is written to the broken side fails, and says nothing of what it had sent.
+        if hasFailedWrite { try? other.send("too late") }  // whether it is taken does not matter
+        var got: [UInt8] = []
+        #expect(throws: PosixError.self) {
+            while true {
+                let more = try other.receive()
+                guard !more.isEmpty else { return }
+                got += more
+            }
+        }
+        #expect(got.count >= delivered)
+        #expect(got[...] == sent[..<got.count])
+        #expect(try setup.rig.nextRecord().contains(#""strait.reason":"reset""#))
     }
 
     @Test("an upstream that does not answer is passed over for the next address")
@@ -192,20 +228,6 @@ import Testing
         let record = try setup.rig.nextRecord()
         #expect(record.contains(#""strait.reason":"connect_failed""#))
         #expect(record.contains("Connection refused"))
-    }
-
-    @Test("an idle connection is closed when its time is up, and not before something moved")
-    func idle() throws {
-        var timeouts = Timeouts()
-        timeouts.idle = 200_000_000
-        let upstream = try Upstream()
-        let setup = try RawSetup(upstreams: [upstream.address], timeouts: timeouts)
-        defer { setup.end() }
-        let downstream = try Wire(connectedTo: setup.address)
-        let far = try upstream.accept()
-        #expect(try downstream.receiveAll().isEmpty)
-        #expect(try far.receiveAll().isEmpty)
-        #expect(try setup.rig.nextRecord().contains(#""strait.reason":"idle_timeout""#))
     }
 
     @Test("everything is given back: descriptors and slots are as before", arguments: [200])

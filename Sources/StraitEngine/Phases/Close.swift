@@ -101,8 +101,8 @@ extension Worker {
     /// An event, or the timer, while closing.
     mutating func linger(_ index: Int) {
         let connection = self.connections.reference(index)
-        if let side = connection.value.resetWhenAcknowledged {
-            self.lingerUntilAcknowledged(index, side)
+        if let side = connection.value.resetsAfterDelivery {
+            self.deliver(index, side)
             return
         }
         for side in [EndpointSide.downstream, .upstream] where !self.lingerFlush(index, side) {
@@ -155,6 +155,7 @@ extension Worker {
     /// Both sides have ended and were told.
     mutating func finish(_ index: Int, _ reason: CloseReason) {
         let connection = self.connections.reference(index)
+        connection.value.resetsAfterDelivery = nil
         let down = connection.value.downstream.tls?.hasPendingOutput ?? false
         let up = connection.value.upstream.tls?.hasPendingOutput ?? false
         guard down || up else {
@@ -170,54 +171,66 @@ extension Worker {
 
     /// One side is broken.
     ///
-    /// The other is told by RST, once it has everything that it was sent.
+    /// The other still gets what came before that, as far as it takes it, and then RST.
     mutating func closeBroken(_ index: Int, _ reason: CloseReason, resetsOther: Bool) {
         let connection = self.connections.reference(index)
         let other: EndpointSide = reason.side == .downstream ? .upstream : .downstream
-        let number = connection.value[other].socket.number
-        guard resetsOther, number >= 0, reason.side != .local else {
-            self.close(index, reason)
+        if let side = connection.value.resetsAfterDelivery {
+            // While delivering: nothing more comes from the broken side, or now both are broken.
+            guard other == side else {
+                self.release(index)
+                return
+            }
+            self.deliver(index, side)
             return
         }
-        let direction: RelayDirection = other == .upstream ? .up : .down
-        // What the relay itself still keeps for the other side is delivered too, if it takes it
-        // now.
-        if self.hasPending(index, direction), connection.value[other].isWritable {
-            self.sendPendingOnce(index, other)
-        }
-        if Sockets.unacknowledgedBytes(number) == 0 {
-            Sockets.setAbortiveClose(number)
+        guard resetsOther, connection.value[other].socket.isOpen, reason.side != .local else {
             self.close(index, reason)
             return
         }
         self.noteEnd(index, reason)
-        connection.value.resetWhenAcknowledged = other == .downstream ? .downstream : .upstream
-        connection.value[other.other].socket.close()
-        connection.value.acknowledgeBy = self.now.advanced(
-            byNanoseconds: Limits.lingerNanoseconds)
-        self.setDeadline(index, self.now.advanced(byNanoseconds: Self.acknowledgePollNanoseconds))
+        connection.value.resetsAfterDelivery = other
+        connection.value.lastActivity = self.now
+        connection.value.lingeredBytes = 0
+        connection.value.deliverBy = self.now.advanced(byNanoseconds: Limits.deliveryNanoseconds)
+        // A write that failed says nothing of what there is to read.
+        connection.value[other.other].isReadable = connection.value[other.other].socket.isOpen
+        self.deliver(index, other)
     }
 
-    private static var acknowledgePollNanoseconds: UInt64 { 20_000_000 }
-
-    /// Sends what is kept in plain text for a side, as far as it takes it at once.
-    private func sendPendingOnce(_ index: Int, _ side: EndpointSide) {
+    /// Passes on what the broken side had sent, and ends when the other has it, or takes no more.
+    private mutating func deliver(_ index: Int, _ side: EndpointSide) {
         let connection = self.connections.reference(index)
+        let direction: RelayDirection = side == .upstream ? .up : .down
+        var budget = Limits.relayBytesPerTurn
+        moving: while budget > 0 {
+            switch self.pump(index, direction) {
+            case .closed: return
+            case .idle: break moving
+            case .moved(let count):
+                connection.value.lastActivity = self.now
+                budget -= count
+            }
+        }
+        guard budget > 0 else {
+            self.queueUnfinished(index)
+            return
+        }
         let number = connection.value[side].socket.number
-        guard connection.value[side].hasPending else { return }
-        let offset = connection.value[side].pendingOffset
-        let pending = connection.value[side].pending
-        _ = TransferBuffer.send(number, pending.span.extracting(droppingFirst: offset))
-    }
-
-    private mutating func lingerUntilAcknowledged(_ index: Int, _ side: CloseReason.Side) {
-        let connection = self.connections.reference(index)
-        let which: EndpointSide = side == .downstream ? .downstream : .upstream
-        let number = connection.value[which].socket.number
-        guard Sockets.unacknowledgedBytes(number) == 0 || connection.value.acknowledgeBy <= self.now
-        else {
-            self.setDeadline(
-                index, self.now.advanced(byNanoseconds: Self.acknowledgePollNanoseconds))
+        let unacknowledged = Sockets.unacknowledgedBytes(number)
+        if unacknowledged != connection.value.lingeredBytes {
+            connection.value.lastActivity = self.now
+            connection.value.lingeredBytes = unacknowledged
+        }
+        let stallEnd = connection.value.lastActivity.advanced(
+            byNanoseconds: Limits.lingerNanoseconds)
+        let isDelivered = unacknowledged == 0 && !self.hasPending(index, direction)
+        let isLost =
+            connection.value[side].sawError
+            || min(stallEnd, connection.value.deliverBy) <= self.now
+        guard isDelivered || isLost else {
+            let next = self.now.advanced(byNanoseconds: Self.deliveryPollNanoseconds)
+            self.setDeadline(index, next)
             return
         }
         // In time or not, what was cut off does not end like what is whole.
@@ -225,8 +238,19 @@ extension Worker {
         self.release(index)
     }
 
+    /// How often acknowledgements are looked for; no event announces them.
+    private static var deliveryPollNanoseconds: UInt64 { 20_000_000 }
+
     /// Ends a connection at once.
+    ///
+    /// A relay that the router itself cuts off ends by RST towards both sides: after a FIN, and
+    /// without TLS, a part would pass for the whole.
     mutating func close(_ index: Int, _ reason: CloseReason) {
+        let connection = self.connections.reference(index)
+        if connection.value.isCutOff(by: reason) {
+            Sockets.setAbortiveClose(connection.value.downstream.socket.number)
+            Sockets.setAbortiveClose(connection.value.upstream.socket.number)
+        }
         self.noteEnd(index, reason)
         self.release(index)
     }
@@ -306,7 +330,7 @@ extension Worker {
         case .connect: self.upstreamFailed(index, .connectTimeout, "no answer in time")
         case .relay: self.relayTimerFired(index)
         case .close:
-            connection.value.resetWhenAcknowledged == nil ? self.release(index) : self.linger(index)
+            connection.value.resetsAfterDelivery == nil ? self.release(index) : self.linger(index)
         case .route: self.close(index, CloseReason(.local, .cancelUnknown))
         case .accept, .admit, .authenticate: self.close(index, CloseReason(.local, .internalError))
         }
@@ -321,6 +345,17 @@ extension Worker {
             self.routeUnread(index)
         } else {
             self.close(index, CloseReason(.local, .firstByteTimeout))
+        }
+    }
+}
+
+extension Connection {
+    /// Whether ending for this reason tears apart what the two sides have to say to each other.
+    fileprivate func isCutOff(by reason: CloseReason) -> Bool {
+        switch self.phase {
+        case .relay: reason.side == .local
+        case .close: self.resetsAfterDelivery != nil
+        case .accept, .peek, .prelude, .route, .admit, .handshake, .authenticate, .connect: false
         }
     }
 }

@@ -117,9 +117,11 @@ extension Worker {
     private mutating func writeFailed(
         _ index: Int, _ side: EndpointSide, _ failure: TLSFailure
     ) -> Bool {
-        let ending = failure.ending(blaming: side == .downstream ? .downstream : .upstream)
+        let blamed: CloseReason.Side = side == .downstream ? .downstream : .upstream
+        let ending = failure.ending(blaming: blamed)
         self.connections.reference(index).value.detail = ending.detail
-        self.closeBroken(index, ending.reason, resetsOther: true)
+        let reason = CloseReason(blamed, ending.reason.kind)
+        self.closeBroken(index, reason, resetsOther: true)
         return false
     }
 

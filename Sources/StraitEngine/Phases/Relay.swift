@@ -17,7 +17,7 @@ enum ReceiveOutcome {
 }
 
 /// How far one direction came.
-private enum PumpOutcome {
+enum PumpOutcome {
     case moved(Int)
     case idle
     /// The connection has ended; its slot is not to be touched.
@@ -95,7 +95,8 @@ extension Worker {
         self.queueUnfinished(index)
     }
 
-    private mutating func pump(_ index: Int, _ direction: RelayDirection) -> PumpOutcome {
+    /// Moves bytes one way, once.
+    mutating func pump(_ index: Int, _ direction: RelayDirection) -> PumpOutcome {
         let connection = self.connections.reference(index)
         switch self.flush(index, direction) {
         case .closed: return .closed
@@ -114,9 +115,7 @@ extension Worker {
             connection.value[source].isReadable = false
             return .idle
         case .end: return self.sourceEnded(index, direction)
-        case .broken(let kind):
-            let action = connection.value.relay.broke(direction.source, kind)
-            return self.perform(index, action) ? .idle : .closed
+        case .broken(let kind): return self.sourceBroke(index, direction, kind)
         case .bytes(let count): return self.copied(index, direction, count)
         }
     }
@@ -126,7 +125,8 @@ extension Worker {
     /// That the source has failed no read would tell, so what was announced counts.
     private mutating func heldBack(_ index: Int, _ direction: RelayDirection) -> PumpOutcome {
         let connection = self.connections.reference(index)
-        guard connection.value[direction.sourceSide].sawError else { return .idle }
+        guard connection.value[direction.sourceSide].sawError, connection.value.phase == .relay
+        else { return .idle }
         let action = connection.value.relay.broke(direction.source, .reset)
         return self.perform(index, action) ? .idle : .closed
     }
@@ -154,7 +154,8 @@ extension Worker {
         }
         self.account(index, direction, received: count)
         if !direction.isUp { self.noteFirstUpstreamBytes(index, count) }
-        guard self.writeBuffer(index, direction.targetSide, count, more: ended) else {
+        let finFollows = ended && connection.value.phase == .relay
+        guard self.writeBuffer(index, direction.targetSide, count, more: finFollows) else {
             return .closed
         }
         if connection.value.changesToSplice(direction, bytes: count) {
@@ -183,6 +184,10 @@ extension Worker {
     private mutating func sourceEnded(_ index: Int, _ direction: RelayDirection) -> PumpOutcome {
         let connection = self.connections.reference(index)
         connection.value[direction.sourceSide].isReadable = false
+        // A socket tells its error once; the end that it shows afterwards is no FIN.
+        if connection.value.phase == .close, connection.value[direction.sourceSide].tls == nil {
+            return self.sourceBroke(index, direction, .reset)
+        }
         let pending = self.hasPending(index, direction)
         let action = connection.value.relay.sourceEnded(direction, hasPending: pending)
         guard self.perform(index, action) else { return .closed }
@@ -191,6 +196,17 @@ extension Worker {
             self.setDeadline(index, self.now.advanced(byNanoseconds: limit))
         }
         return .idle
+    }
+
+    /// Reading failed: everything that the source has sent was read.
+    private mutating func sourceBroke(
+        _ index: Int, _ direction: RelayDirection, _ kind: CloseReason.Kind
+    ) -> PumpOutcome {
+        let connection = self.connections.reference(index)
+        connection.value[direction.sourceSide].isReadable = false
+        connection.value[direction.sourceSide].socket.close()
+        let action = connection.value.relay.broke(direction.source, kind)
+        return self.perform(index, action) ? .idle : .closed
     }
 
     /// False: the connection has ended.
@@ -271,7 +287,8 @@ extension Worker {
         _ index: Int, _ processID: UInt32, _ theirs: [UInt8], _ ours: [UInt8]
     ) {
         let connection = self.connections.reference(index)
-        guard let service = connection.value.service,
+        // Once it is ending, nobody would withdraw the key.
+        guard connection.value.phase == .relay, let service = connection.value.service,
             let upstream = connection.value.upstreamPlan
         else { return }
         let key = CancelKey(processID: processID, bytes: ours)
@@ -320,9 +337,7 @@ extension Worker {
             connection.value[source].isReadable = false
             return .idle
         case .end: return self.sourceEnded(index, direction)
-        case .broken:
-            let action = connection.value.relay.broke(direction.source, .reset)
-            return self.perform(index, action) ? .idle : .closed
+        case .broken: return self.sourceBroke(index, direction, .reset)
         case .bytes(let count):
             self.account(index, direction, received: count)
             let isSmall = connection.value.changeMode(direction) { $0.spliced(bytes: count) }
