@@ -203,6 +203,9 @@ extension MetricsRenderer {
         text.sample(
             ["limit": "descriptors", "outcome": "paused"],
             self.workers.reduce(UInt64(0)) { $0 &+ $1.acceptPauses })
+        text.sample(
+            ["limit": "mailbox_messages", "outcome": "refused"],
+            self.workers.reduce(UInt64(0)) { $0 &+ $1.mailboxRefusals })
     }
 
     func addWorkers(_ text: inout PrometheusText) {

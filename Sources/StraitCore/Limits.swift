@@ -89,10 +89,18 @@ package enum Limits {
     package static let acceptPauseNanoseconds: UInt64 = 100_000_000
     /// Descriptors kept back for upstreams, files and the control plane.
     package static let descriptorsReserved = 128
-    /// Commands waiting in a worker's mailbox.
+    /// Messages waiting in a worker's mailbox.
     ///
-    /// Beyond: the control plane waits.
-    package static let mailboxCommandsMax = 1024
+    /// Beyond: a command of the control plane is not put, and the worker is told of as one that did
+    /// not answer; a worker that takes nothing for so long is stuck. Only the command to stop is
+    /// put always, and that once.
+    package static let mailboxMessagesMax = 1024
+    /// Of those, questions and answers of other workers about cancel requests: flooding them leaves
+    /// room for the control plane.
+    ///
+    /// Beyond: for a question, the request is closed, `rate_limit`; for an answer, it is as if the
+    /// key were nobody's once the hello's deadline passes, `cancel_unknown`.
+    package static let mailboxCancelsMax = 512
     /// Ended connections that a worker remembers for `strait explain --connection`.
     package static let recentConnectionsMax = 4096
 
@@ -169,6 +177,8 @@ package enum Limits {
         require(firstByteTimeout <= helloTimeout, "the first byte comes no later than the hello")
         require(serverFirstWait < firstByteTimeout, "a server that speaks first does so in time")
         require(pooledPipesMax <= pipesMax, "pooled pipes are among the pipes")
+        require(
+            mailboxCancelsMax < mailboxMessagesMax, "cancels leave room for the control plane")
         require(workersMax <= 256, "a worker's index fits 8 bits")
         require(
             cancelMissesPerSourceMax <= cancelMissesPerSecondMax,

@@ -14,6 +14,7 @@ package struct EngineError: Error, Sendable, CustomStringConvertible {
 package final class Engine: Sendable {
     private let mailboxes: [Mailbox<WorkerCommand>]
     private let threads: [StraitPosix.Thread]
+    private let wasStopped = Atomic<Bool>(false)
 
     /// Starts `workers` threads (1 to ``Limits/workersMax``).
     ///
@@ -61,16 +62,26 @@ package final class Engine: Sendable {
     /// How many workers there are.
     package var workers: Int { self.mailboxes.count }
 
-    /// Puts a command into one worker's mailbox; false when it is full.
+    /// Puts a command into one worker's mailbox; false when ``Limits/mailboxMessagesMax`` wait
+    /// there.
     @discardableResult
     package func send(_ command: WorkerCommand, to worker: Int) -> Bool {
         guard self.mailboxes.indices.contains(worker) else { return false }
-        return self.mailboxes[worker].put(command, countMax: Limits.mailboxCommandsMax)
+        return self.mailboxes[worker].put(command, countMax: Limits.mailboxMessagesMax)
     }
 
-    /// Puts a command into every mailbox.
-    package func broadcast(_ command: WorkerCommand) {
+    /// Puts a command into every mailbox that has room, and tells how many had.
+    @discardableResult
+    package func broadcast(_ command: WorkerCommand) -> Int {
+        guard case .stop = command else {
+            return self.mailboxes.indices.count { self.send(command, to: $0) }
+        }
+        // Nothing may keep it out, and a second one says nothing new.
+        guard !self.wasStopped.exchange(true, ordering: .relaxed) else {
+            return self.mailboxes.count
+        }
         for mailbox in self.mailboxes { _ = mailbox.put(command) }
+        return self.mailboxes.count
     }
 
     /// Waits until every thread has ended; they do after ``WorkerCommand/stop``.

@@ -22,8 +22,10 @@ extension Worker {
             self.reports(.closed(token: token, index != nil))
         case .askCancelTarget(let question):
             guard self.mailboxes.indices.contains(question.asker) else { return }
+            // Where there is no room the question's connection ends by its deadline.
             _ = self.mailboxes[question.asker].put(
-                .tellCancelTarget(question, self.cancels.target(question.key)))
+                .tellCancelTarget(question, self.cancels.target(question.key)),
+                countMax: Limits.mailboxCancelsMax)
         case .tellCancelTarget(let question, let target):
             self.learnedCancelTarget(question, target)
         case .stop:
@@ -38,6 +40,7 @@ extension Worker {
         var metrics = self.metrics
         metrics.tlsContexts = self.contexts.count
         metrics.pipesOpen = self.pipes.used
+        metrics.mailboxRefusals = self.mailboxes[self.index].refused
         for index in 0..<self.connections.touched where self.isInUse(index) {
             let connection = self.connections.reference(index)
             guard !connection.value.isRecorded else { continue }

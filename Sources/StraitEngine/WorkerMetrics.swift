@@ -120,6 +120,8 @@ package struct WorkerMetrics: Sendable {
     package var logLinesSuppressed: UInt64 = 0
     /// How often accepting paused because descriptors or memory had run out.
     package var acceptPauses: UInt64 = 0
+    /// Messages that found no room in this worker's mailbox.
+    package var mailboxRefusals: UInt64 = 0
     /// TLS contexts that are kept; at most ``Limits/tlsContextsMax``.
     package var tlsContexts = 0
     /// Splice pipes in use; at most ``Limits/pipesMax``.

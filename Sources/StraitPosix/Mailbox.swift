@@ -6,7 +6,12 @@ internal import Synchronization
 
 /// A queue into one thread, with a descriptor that wakes its poller.
 package final class Mailbox<Message: Sendable>: Sendable {
-    private let queue = Mutex<[Message]>([])
+    private struct Queue {
+        var messages: [Message] = []
+        var refused: UInt64 = 0
+    }
+
+    private let queue = Mutex(Queue())
     private let wakeDescriptor: Int32
 
     /// - Throws: ``PosixError`` when there is no descriptor to be had.
@@ -23,21 +28,27 @@ package final class Mailbox<Message: Sendable>: Sendable {
     /// Puts a message; false when `countMax` are waiting already.
     package func put(_ message: Message, countMax: Int = .max) -> Bool {
         let (taken, wasEmpty) = self.queue.withLock { queue -> (Bool, Bool) in
-            guard queue.count < countMax else { return (false, false) }
-            queue.append(message)
-            return (true, queue.count == 1)
+            guard queue.messages.count < countMax else {
+                queue.refused += 1
+                return (false, false)
+            }
+            queue.messages.append(message)
+            return (true, queue.messages.count == 1)
         }
         if wasEmpty { _ = eventfd_write(self.wakeDescriptor, 1) }
         return taken
     }
+
+    /// How many messages were refused so far because of their `countMax`.
+    package var refused: UInt64 { self.queue.withLock { $0.refused } }
 
     /// Takes all that wait.
     package func takeAll() -> [Message] {
         var count: eventfd_t = 0
         _ = unsafe eventfd_read(self.wakeDescriptor, &count)
         return self.queue.withLock { queue in
-            defer { queue = [] }
-            return queue
+            defer { queue.messages = [] }
+            return queue.messages
         }
     }
 }

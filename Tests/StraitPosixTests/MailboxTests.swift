@@ -30,6 +30,7 @@ private func becomesReadable(_ descriptor: Int32, milliseconds: Int32 = 0) throw
         #expect(mailbox.takeAll() == [1, 2])
         #expect(mailbox.put(3, countMax: 2))
         #expect(mailbox.takeAll() == [3])
+        #expect(mailbox.refused == 2)
     }
 
     @Test("the descriptor is readable exactly while a message waits")

@@ -35,7 +35,7 @@ extension Worker {
             return
         }
         let asked = self.mailboxes[owner].put(
-            .askCancelTarget(question), countMax: Limits.mailboxCommandsMax)
+            .askCancelTarget(question), countMax: Limits.mailboxCancelsMax)
         if !asked { self.close(index, CloseReason(.local, .rateLimit)) }
     }
 
