@@ -56,7 +56,10 @@ extension MetricsRenderer {
     private struct AlertSeries: Hashable {
         var tenant: String
         var side: String
-        var alert: Int
+        /// Nil: one without a name.
+        var alert: UInt8?
+        /// Those with a name first.
+        var rank: Int { self.alert.map(Int.init) ?? 256 }
     }
 
     private func addAlerts(_ text: inout PrometheusText, _ shown: Set<Int>) {
@@ -66,16 +69,16 @@ extension MetricsRenderer {
                 (
                     AlertSeries(
                         tenant: self.directory.labels(ofSlot: key.slot).tenant,
-                        side: key.side.name, alert: Int(key.alert)), count
+                        side: key.side.name, alert: key.alert), count
                 )
             }
         text.family(
             "strait_tls_alerts_total", .counter, "TLS alerts by their number, RFC 8446 section 6.")
         for (key, count) in Self.summed(pairs).sorted(by: {
-            ($0.key.tenant, $0.key.side, $0.key.alert) < ($1.key.tenant, $1.key.side, $1.key.alert)
+            ($0.key.tenant, $0.key.side, $0.key.rank) < ($1.key.tenant, $1.key.side, $1.key.rank)
         }) {
-            text.sample(
-                ["tenant": key.tenant, "side": key.side, "alert": String(key.alert)], count)
+            let alert = key.alert.map(String.init) ?? "other"
+            text.sample(["tenant": key.tenant, "side": key.side, "alert": alert], count)
         }
     }
 

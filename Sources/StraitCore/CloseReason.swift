@@ -33,6 +33,7 @@ package struct CloseReason: Hashable, Sendable {
         case reset
         case closedEarly = "closed_early"
         case truncated
+        case tlsError = "tls_error"
         // A deadline passed.
         case firstByteTimeout = "first_byte_timeout"
         case helloTimeout = "hello_timeout"
@@ -82,7 +83,7 @@ package struct CloseReason: Hashable, Sendable {
         package var check: Check? {
             switch self {
             case .finished, .redirected, .cancelForwarded, .reset, .closedEarly, .truncated,
-                .firstByteTimeout, .helloTimeout, .handshakeTimeout, .idleTimeout,
+                .tlsError, .firstByteTimeout, .helloTimeout, .handshakeTimeout, .idleTimeout,
                 .halfClosedTimeout, .drained, .closedByOperator, .internalError:
                 nil
             case .protocolUnknown, .protocolNotAllowed, .plaintextRefused, .preludeMalformed,

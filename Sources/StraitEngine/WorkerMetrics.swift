@@ -2,6 +2,7 @@
 // workers up.
 
 package import StraitCore
+internal import StraitWire
 
 /// Everything that one worker has counted since it started.
 ///
@@ -47,13 +48,14 @@ package struct WorkerMetrics: Sendable {
         package var slot: Int
         /// Who sent the alert.
         package var side: CloseReason.Side
-        /// The alert's number, RFC 8446 §6.2.
-        package var alert: UInt8
+        /// The alert's number, where RFC 8446 §6 or RFC 5246 §7.2 has a name for it; nil: some
+        /// other one, which peers may choose at will.
+        package let alert: UInt8?
         /// One series of ``alerts``.
         package init(slot: Int, side: CloseReason.Side, alert: UInt8) {
             self.slot = slot
             self.side = side
-            self.alert = alert
+            self.alert = TLSAlert(rawValue: alert)?.rawValue
         }
     }
     /// Bytes of one service; advanced while its connections are open.

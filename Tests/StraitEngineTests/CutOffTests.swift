@@ -112,6 +112,26 @@ struct CutOffTests {
         #expect(got[...] == RelayTests.plenty[..<got.count])
     }
 
+    @Test("by damaged TLS is blamed on the side that sent it, and is no failed handshake")
+    func damagedTLS() throws {
+        let upstream = try Upstream()
+        let setup = try RawSetup(
+            upstreams: [upstream.address], mode: .terminate, listenerProtocols: PeekTests.all)
+        defer { setup.end() }
+        var downstream = try TLSWire(over: try Wire(connectedTo: setup.address))
+        let far = try upstream.accept()
+        try downstream.send(Array("whole".utf8))
+        #expect(try far.receive(exactly: 5) == Array("whole".utf8))
+        try downstream.wire.send([0x17, 3, 3, 0, 20] + [UInt8](repeating: 7, count: 20))
+        #expect(throws: PosixError.self) { try far.receiveAll() }
+        let record = try setup.rig.nextRecord()
+        #expect(record.contains(#""strait.reason":"tls_error""#))
+        #expect(record.contains(#""strait.side":"downstream""#))
+        // bad_record_mac, RFC 8446 §5.2.
+        let key = WorkerMetrics.AlertKey(slot: 1, side: .local, alert: 20)
+        #expect(try setup.rig.metrics().alerts == [key: 1])
+    }
+
     @Test("and one whose sides have both ended is no such relay")
     func graceful() throws {
         let upstream = try Upstream()

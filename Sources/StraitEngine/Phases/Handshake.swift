@@ -150,6 +150,11 @@ extension TLSFailure {
     }
 }
 
+extension CloseReason.Kind {
+    /// What a failure of TLS is called once the handshake is over.
+    var inRelay: CloseReason.Kind { self == .reset ? .reset : .tlsError }
+}
+
 extension TLSFailureKind {
     fileprivate var closeKind: CloseReason.Kind {
         switch self {

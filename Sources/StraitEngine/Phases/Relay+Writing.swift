@@ -120,7 +120,7 @@ extension Worker {
         let blamed: CloseReason.Side = side == .downstream ? .downstream : .upstream
         let ending = failure.ending(blaming: blamed)
         self.connections.reference(index).value.detail = ending.detail
-        let reason = CloseReason(blamed, ending.reason.kind)
+        let reason = CloseReason(blamed, ending.reason.kind.inRelay)
         self.closeBroken(index, reason, resetsOther: true)
         return false
     }

@@ -249,9 +249,9 @@ extension Worker {
             }
         } catch {
             let ending = error.ending(blaming: side == .downstream ? .downstream : .upstream)
-            connection.value.detail = ending.detail
+            connection.value.detail = ending.detail ?? connection.value.detail
             if let alert = ending.alert { self.noteAlert(index, alert, from: ending.reason.side) }
-            return .broken(ending.reason.kind == .reset ? .reset : .tlsHandshakeFailed)
+            return .broken(ending.reason.kind.inRelay)
         }
     }
 
