@@ -235,7 +235,7 @@ struct RawSetup {
         limits: EngineLimits = EngineLimits(), listenerProtocols: ListenerProtocols = .raw,
         proxyHeader: ListenerPlan.ProxyHeader = .absent,
         upstreamProxyHeader: ProxyHeaderVersion = .none, connectionsMax: Int = 0,
-        isShared: Bool = false
+        isShared: Bool = false, serverFirst: ListenerPlan.ServerFirst? = nil
     ) throws {
         let ip = ipv6 ? IPAddress(high: 0, low: 1) : IPAddress(v4: 127, 0, 0, 1)
         self.listener = try ListenerSockets.open(
@@ -266,7 +266,8 @@ struct RawSetup {
         let plan = ListenerPlan(
             id: 0, name: "raw", address: self.address, protocols: listenerProtocols,
             proxyHeader: proxyHeader,
-            scope: isShared ? ListenerScope() : ListenerScope(tenant: 0, service: 0))
+            scope: isShared ? ListenerScope() : ListenerScope(tenant: 0, service: 0),
+            serverFirst: serverFirst)
         let snapshot = Snapshot(
             revision: 1, router: "r-1", region: "test", listeners: [plan],
             routes: try RouteTable(rules), services: [service], tenants: [tenant],

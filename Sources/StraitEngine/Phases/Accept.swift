@@ -62,7 +62,10 @@ extension Worker {
         let connection = self.connections.reference(index)
         let timeouts = self.snapshot?.timeouts ?? Timeouts()
         var wait = timeouts.firstByte
-        if let first = listener.plan.serverFirst { wait = min(wait, first.waitNanoseconds) }
+        // Behind a PROXY header the wait begins with its end; without the header nobody is waited for.
+        if let first = listener.plan.serverFirst, !listener.rules.requiresProxyHeader {
+            wait = min(wait, first.waitNanoseconds)
+        }
         connection.value.peek = Peeking(PeekMachine(rules: listener.rules))
         connection.value.phase = .peek
         self.listAsUnrouted(index)

@@ -338,11 +338,12 @@ extension Worker {
 
     private mutating func peekTimerFired(_ index: Int) {
         let connection = self.connections.reference(index)
-        let hasBytes = connection.value.milestones.firstByte > .zero
-        if hasBytes {
-            self.close(index, CloseReason(.local, .helloTimeout))
-        } else if self.listeners[connection.value.listener]?.plan.serverFirst != nil {
+        let count = connection.value.replay.count
+        let isSilent = connection.value.peek?.machine.isSilent(after: count) ?? false
+        if isSilent, self.listeners[connection.value.listener]?.plan.serverFirst != nil {
             self.routeUnread(index)
+        } else if connection.value.milestones.firstByte > .zero {
+            self.close(index, CloseReason(.local, .helloTimeout))
         } else {
             self.close(index, CloseReason(.local, .firstByteTimeout))
         }

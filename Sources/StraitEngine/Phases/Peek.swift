@@ -38,15 +38,22 @@ extension Worker {
         let connection = self.connections.reference(index)
         if connection.value.milestones.firstByte == .zero {
             connection.value.milestones.firstByte = self.now
-            let timeouts = self.snapshot?.timeouts ?? Timeouts()
-            let accepted = connection.value.milestones.accepted
-            self.setDeadline(index, accepted.advanced(byNanoseconds: timeouts.hello))
+        }
+        // The first bytes at all, or the first behind what was consumed.
+        if connection.value.replay.count == connection.value.peek?.machine.consumed {
+            self.setDeadline(index, self.helloDeadline(index))
         }
         if connection.value.replay.isEmpty {
             connection.value.replay = self.buffer.copy(0..<count)
         } else {
             connection.value.replay += self.buffer.copy(0..<count)
         }
+    }
+
+    private func helloDeadline(_ index: Int) -> Instant {
+        let timeouts = self.snapshot?.timeouts ?? Timeouts()
+        let accepted = self.connections.reference(index).value.milestones.accepted
+        return accepted.advanced(byNanoseconds: timeouts.hello)
     }
 
     /// Shows the machine everything until it wants more or has decided.
@@ -123,6 +130,13 @@ extension Worker {
             self.refuse(index, .proxySourceUntrusted, .nothing)
             return
         }
+        if let first = plan.serverFirst,
+            connection.value.replay.count == connection.value.peek?.machine.consumed
+        {
+            // From here on the downstream itself is waited for.
+            let wait = self.now.advanced(byNanoseconds: first.waitNanoseconds)
+            self.setDeadline(index, min(wait, self.helloDeadline(index)))
+        }
         guard header.command == .proxy else { return }  // LOCAL: the socket's own addresses count
         if let source = header.source { connection.value.clientAddress = source }
         connection.value.destinationAddress = header.destination
@@ -164,8 +178,7 @@ extension Worker {
 
     /// A downstream that says nothing, where the server speaks first or bytes are not looked at.
     mutating func routeUnread(_ index: Int) {
-        let connection = self.connections.reference(index)
-        connection.value.peek = nil
+        self.dropConsumed(index)
         self.route(index, .unread, name: nil, offered: [])
     }
 
