@@ -19,8 +19,9 @@ struct Endpoint: ~Copyable {
     /// What edge-triggered epoll has announced and no call has contradicted since.
     var isReadable = false
     var isWritable = true
-    /// A FIN or RST was announced: reading goes on until the end is seen.
-    var sawReadHangup = false
+    /// A FIN, RST or urgent data was announced: a read that brings less than asked for is not taken
+    /// for the last.
+    var sawReadStop = false
     /// Both directions are over, or the connection is broken.
     var sawHangup = false
     /// The socket has failed: nothing goes either way, whether or not it is read from.
@@ -52,7 +53,7 @@ extension Endpoint {
         let number = self.socket.number
         var room = buffer.mutableSpan
         return try self.tls?.read(
-            into: &room, descriptor: number, channel: &channel, endMayHaveCome: self.sawReadHangup)
+            into: &room, descriptor: number, channel: &channel, endMayHaveCome: self.sawReadStop)
             ?? .wantsRead
     }
 

@@ -145,7 +145,7 @@ struct Worker: ~Copyable {
             self.muteHeldBack(index, side)
         }
         if readiness.allowsReading { connection.value[side].isReadable = true }
-        if readiness.saysEnd { connection.value[side].sawReadHangup = true }
+        if readiness.mayStopReads { connection.value[side].sawReadStop = true }
         if readiness.saysBroken { connection.value[side].sawHangup = true }
         if readiness.saysError { connection.value[side].sawError = true }
         if readiness.allowsWriting { connection.value[side].isWritable = true }

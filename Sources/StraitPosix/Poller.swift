@@ -17,10 +17,11 @@ package struct Readiness: OptionSet, Hashable, Sendable {
     package var allowsReading: Bool { self.rawValue & 0x2019 != 0 }
     /// Whether a write would not wait, or would fail at once.
     package var allowsWriting: Bool { self.rawValue & 0x001C != 0 }
-    /// Whether bytes have come, and neither an end nor an error.
-    package var saysBytesOnly: Bool { self.rawValue & 0x2019 == 0x0001 }
-    /// Whether the peer has ended its direction, or both are over.
-    package var saysEnd: Bool { self.rawValue & 0x2018 != 0 }
+    /// Whether bytes have come, and neither an end nor an error nor urgent data.
+    package var saysBytesOnly: Bool { self.rawValue & 0x201B == 0x0001 }
+    /// Whether a read may stop short of what has come: before the peer's end, or before bytes that
+    /// the peer calls urgent (RFC 6093 §3.1).
+    package var mayStopReads: Bool { self.rawValue & 0x201A != 0 }
     /// Whether both directions are over, or the connection is broken.
     package var saysBroken: Bool { self.rawValue & 0x0018 != 0 }
     /// Whether the descriptor has failed.
@@ -34,6 +35,8 @@ package struct Readiness: OptionSet, Hashable, Sendable {
     package static let error = Readiness(rawValue: 0x008)
     /// Both directions have ended.
     package static let hangup = Readiness(rawValue: 0x010)
+    /// Bytes have come that the peer calls urgent.
+    package static let urgent = Readiness(rawValue: 0x002)
     /// The peer has ended its direction.
     package static let readHangup = Readiness(rawValue: 0x2000)
 }
@@ -106,7 +109,8 @@ package struct Readiness: OptionSet, Hashable, Sendable {
     }
 
     private static func edge(writable: Bool) -> UInt32 {
-        Readiness.readable.rawValue | cstrait_epoll_read_hangup() | cstrait_epoll_edge_triggered()
+        Readiness.readable.rawValue | Readiness.urgent.rawValue | cstrait_epoll_read_hangup()
+            | cstrait_epoll_edge_triggered()
             | (writable ? Readiness.writable.rawValue : 0)
     }
 

@@ -43,11 +43,17 @@ package enum Sockets {
     }
 
     /// Opens a socket for `address` and begins to connect it.
+    ///
+    /// Bytes that a peer calls urgent stay where they are in the stream (SO_OOBINLINE, RFC 6093
+    /// §4); otherwise the kernel would take one out.
     package static func connect(
         to address: SocketAddress
     ) throws(PosixError) -> (descriptor: Int32, start: ConnectStart) {
         let number = try Self.socket(for: address)
-        if case .ip = address { Self.setOption(number, Int32(IPPROTO_TCP), TCP_NODELAY, 1) }
+        if case .ip = address {
+            Self.setOption(number, Int32(IPPROTO_TCP), TCP_NODELAY, 1)
+            Self.setOption(number, SOL_SOCKET, SO_OOBINLINE, 1)
+        }
         let status = unsafe KernelAddress(address).withPointer { pointer, length in
             unsafe Glibc.connect(number, pointer, length)
         }
@@ -74,8 +80,8 @@ package enum Sockets {
     ///
     /// IPv6 sockets take IPv4 too where the address is `::`.
     ///
-    /// TCP_NODELAY, keepalive and TCP_USER_TIMEOUT are set here because accepted sockets inherit
-    /// them.
+    /// TCP_NODELAY, SO_OOBINLINE, keepalive and TCP_USER_TIMEOUT are set here because accepted
+    /// sockets inherit them.
     package static func listen(
         on address: SocketAddress, backlog: Int, defersAccept: Bool,
         keepaliveIdleMilliseconds: UInt32, userTimeoutMilliseconds: UInt32
@@ -84,6 +90,7 @@ package enum Sockets {
         if case .ip(let ip, _) = address {
             Self.setOption(number, SOL_SOCKET, SO_REUSEADDR, 1)
             Self.setOption(number, Int32(IPPROTO_TCP), TCP_NODELAY, 1)
+            Self.setOption(number, SOL_SOCKET, SO_OOBINLINE, 1)
             if !ip.isIPv4 {
                 let isWildcard = ip.high == 0 && ip.low == 0
                 Self.setOption(number, Int32(IPPROTO_IPV6), IPV6_V6ONLY, isWildcard ? 0 : 1)

@@ -31,6 +31,44 @@ extension Poller {
         #expect(poller.events(milliseconds: 10_000) == [7: .readable])
     }
 
+    @Test("urgent bytes are announced as such, and stay in their place in the stream")
+    func urgent() throws {
+        let listener = try Sockets.listen(
+            on: .ip(IPAddress(v4: 127, 0, 0, 1), port: 0), backlog: 1, defersAccept: false,
+            keepaliveIdleMilliseconds: 0, userTimeoutMilliseconds: 0)
+        defer { Sockets.close(listener) }
+        let address = try #require(Sockets.localAddress(listener))
+        let near = OwnedDescriptor(owning: try Sockets.connect(to: address).descriptor)
+        var waiting = pollfd(fd: listener, events: Int16(POLLIN), revents: 0)
+        #expect(poll(&waiting, 1, 10_000) == 1)
+        guard case .accepted(let number, _) = Sockets.accept(listener) else {
+            Issue.record("nobody came")
+            return
+        }
+        let far = OwnedDescriptor(owning: number)
+        let poller = try Poller(eventsMax: 8)
+        try poller.add(far.number, token: 1, writable: false)
+        #expect(sent(near.number, [1, 2]) == .bytes(2))
+        let byte: [UInt8] = [3]
+        #expect(send(near.number, byte, 1, Int32(MSG_OOB)) == 1)
+        var seen: Readiness = []
+        while !seen.mayStopReads {
+            let found = poller.events(milliseconds: 10_000)
+            guard let readiness = found[1] else { break }
+            seen.formUnion(readiness)
+        }
+        #expect(seen == [.readable, .urgent])
+        var buffer = TransferBuffer(count: 8)
+        #expect(buffer.receive(far.number) == .bytes(2))
+        #expect(buffer.receive(far.number, offset: 2) == .bytes(1))
+        #expect(buffer.copy(0..<3) == [1, 2, 3])
+        // What the upstream sends is treated alike.
+        #expect(send(far.number, byte, 1, Int32(MSG_OOB)) == 1)
+        var answer = pollfd(fd: near.number, events: Int16(POLLIN), revents: 0)
+        #expect(poll(&answer, 1, 10_000) == 1)
+        #expect(buffer.receive(near.number) == .bytes(1))
+    }
+
     @Test("writability is announced where it was asked for")
     func writable() throws {
         let pair = try SocketPair()

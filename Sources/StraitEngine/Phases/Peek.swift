@@ -23,7 +23,7 @@ extension Worker {
             case .bytes(let count):
                 // A FIN that was announced with these bytes is not announced again.
                 connection.value.downstream.isReadable =
-                    count == self.buffer.count || connection.value.downstream.sawReadHangup
+                    count == self.buffer.count || connection.value.downstream.sawReadStop
                 self.keepPeeked(index, count)
                 self.decide(index)
             }

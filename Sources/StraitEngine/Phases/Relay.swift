@@ -142,7 +142,7 @@ extension Worker {
         var count = count
         var ended = false
         let isPlain = connection.value[source].tls == nil
-        if isPlain, connection.value[source].sawReadHangup {
+        if isPlain, connection.value[source].sawReadStop {
             (count, ended) = self.readToEnd(connection.value[source].socket.number, count)
             connection.value[source].isReadable = !ended
         } else if isPlain {
@@ -150,7 +150,7 @@ extension Worker {
         } else {
             let buffered = connection.value[source].tls?.hasBufferedInput ?? false
             connection.value[source].isReadable =
-                count == self.buffer.count || buffered || connection.value[source].sawReadHangup
+                count == self.buffer.count || buffered || connection.value[source].sawReadStop
         }
         self.account(index, direction, received: count)
         if !direction.isUp { self.noteFirstUpstreamBytes(index, count) }
@@ -333,10 +333,14 @@ extension Worker {
         guard let pipe = connection.value.pipe(direction) else { return .idle }
         let number = connection.value[source].socket.number
         switch pipe.pipe.fill(from: number, bytesMax: pipe.pipe.capacity) {
-        case .wouldBlock:
+        case .wouldBlock where !connection.value[source].sawReadStop:
             connection.value[source].isReadable = false
             return .idle
-        case .end: return self.sourceEnded(index, direction)
+        case .wouldBlock, .end:
+            // Before urgent data splice(2) says so too (tcp_read_sock). recv(2) goes past it, and
+            // tells whether this is the end.
+            self.stopSplicing(index, direction)
+            return self.pump(index, direction)
         case .broken: return self.sourceBroke(index, direction, .reset)
         case .bytes(let count):
             self.account(index, direction, received: count)
