@@ -79,7 +79,7 @@ var targets: [Target] = [
         name: "StraitEngineTests",
         dependencies: [
             "StraitCore", "StraitWire", "StraitRouting", "StraitPosix", "StraitTLS",
-            "StraitSnapshot", "StraitEngine",
+            "StraitSnapshot", "StraitEngine", "COpenSSL",
         ], swiftSettings: common),
     .testTarget(name: "TidyTests", swiftSettings: common),
 ]

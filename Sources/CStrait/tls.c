@@ -40,10 +40,6 @@ int cstrait_tls_set_groups(SSL_CTX *context, const char *list) {
     return (int)SSL_CTX_set1_groups_list(context, list);
 }
 
-int cstrait_tls_set_ticket_keys(SSL_CTX *context, const uint8_t *keys, size_t count) {
-    return (int)SSL_CTX_set_tlsext_ticket_keys(context, (void *)keys, (long)count);
-}
-
 void cstrait_tls_set_chain_bytes_max(SSL_CTX *context, long bytes) {
     SSL_CTX_set_max_cert_list(context, bytes);
 }

@@ -12,8 +12,6 @@ struct DownstreamPolicy: Hashable, Sendable {
     var applicationProtocols: [ApplicationProtocol]
     var clientCertificate: ClientCertificatePolicy
     var clientAuthoritiesPEM: [UInt8]
-    /// Ticket keys change with it; 0 where there are no tickets.
-    var epoch: UInt64
     var ticketLifetime: Duration
 }
 
@@ -53,7 +51,6 @@ extension SnapshotCompiler {
                 tenant: tenant.name, applicationProtocols: offered,
                 clientCertificate: service.clientCertificate,
                 clientAuthoritiesPEM: asks ? tenant.clientAuthoritiesPEM : [],
-                epoch: hasTickets ? work.epoch : 0,
                 ticketLifetime: work.configuration.tls.ticketLifetime))
         return ServicePlan(
             metricsSlot: self.slot(of: service, tenant: tenant.name), tenant: tenant,
@@ -61,6 +58,8 @@ extension SnapshotCompiler {
             applicationProtocols: offered, clientCertificate: service.clientCertificate,
             policyID: policy,
             ticketKey: hasTickets ? self.ticketKey(tenant.name, policy, work.epoch) : [],
+            previousTicketKey: hasTickets && work.epoch > 0
+                ? self.ticketKey(tenant.name, policy, work.epoch - 1) : [],
             ticketLifetimeSeconds: UInt32(
                 clamping: work.configuration.tls.ticketLifetime.nanoseconds / 1_000_000_000),
             upstreams: service.upstreams.map {

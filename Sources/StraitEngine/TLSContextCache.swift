@@ -14,6 +14,8 @@ struct TLSContextCache {
 
     private struct Entry {
         var context: TLSContext
+        /// What its tickets are made with; another one has the context made anew.
+        var ticketKey: [UInt8] = []
         var lastUse: UInt64
     }
 
@@ -28,44 +30,50 @@ struct TLSContextCache {
         _ service: ServicePlan, _ certificates: CertificateSet
     ) throws(TLSSetupError) -> TLSContext {
         let key = Key.downstream(policy: service.policyID, certificates: certificates.id)
-        if let context = self.use(key) { return context }
         let asks = service.clientCertificate != .none
+        let ticketKey = asks ? [] : service.ticketKey
+        if let context = self.use(key, ticketKey) { return context }
         let settings = TLSServerSettings(
             certificates: certificates.certificates.map { ($0.chainPEM, $0.keyPEM) },
             clientAuthoritiesPEM: asks ? service.tenant.clientAuthoritiesPEM : nil,
             requiresClientCertificate: service.clientCertificate == .required,
             applicationProtocols: service.applicationProtocols.map(\.bytes),
             sessionContext: policyBytes(service.policyID),
-            ticketKey: asks ? [] : service.ticketKey,
+            ticketKey: ticketKey, previousTicketKey: asks ? [] : service.previousTicketKey,
             ticketLifetimeSeconds: service.ticketLifetimeSeconds)
-        return self.keep(key, try TLSContext(server: settings))
+        return self.keep(key, ticketKey, try TLSContext(server: settings))
     }
 
     /// The context that our handshakes with this upstream use.
     mutating func upstream(_ tls: UpstreamPlan.TLS) throws(TLSSetupError) -> TLSContext {
         let key = Key.upstream(policy: tls.policyID)
-        if let context = self.use(key) { return context }
+        if let context = self.use(key, []) { return context }
         let settings = TLSClientSettings(
             authoritiesPEM: tls.authoritiesPEM, chainPEM: tls.chainPEM, keyPEM: tls.keyPEM,
             verifies: tls.verifies)
-        return self.keep(key, try TLSContext(client: settings))
+        return self.keep(key, [], try TLSContext(client: settings))
     }
 
-    private mutating func use(_ key: Key) -> TLSContext? {
-        guard let index = self.entries.index(forKey: key) else { return nil }
+    private mutating func use(_ key: Key, _ ticketKey: [UInt8]) -> TLSContext? {
+        guard let index = self.entries.index(forKey: key),
+            self.entries.values[index].ticketKey == ticketKey
+        else { return nil }
         self.uses += 1
         self.entries.values[index].lastUse = self.uses
         return self.entries.values[index].context
     }
 
-    private mutating func keep(_ key: Key, _ context: TLSContext) -> TLSContext {
-        if self.entries.count >= Limits.tlsContextsMax,
+    private mutating func keep(
+        _ key: Key, _ ticketKey: [UInt8], _ context: TLSContext
+    ) -> TLSContext {
+        if self.entries[key] == nil, self.entries.count >= Limits.tlsContextsMax,
             let oldest = self.entries.min(by: { $0.value.lastUse < $1.value.lastUse })
         {
             self.entries[oldest.key] = nil
         }
         self.uses += 1
-        self.entries[key] = Entry(context: context, lastUse: self.uses)
+        self.entries[key] = Entry(
+            context: context, ticketKey: ticketKey, lastUse: self.uses)
         return context
     }
 

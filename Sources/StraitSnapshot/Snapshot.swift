@@ -249,6 +249,8 @@ package final class ServicePlan: Sendable {
     /// 80 bytes of ticket key for this tenant and policy, the same on every worker; empty: no
     /// tickets.
     package let ticketKey: [UInt8]
+    /// The key before it, whose tickets are still good; empty where there was none.
+    package let previousTicketKey: [UInt8]
     /// How long a ticket is good for the downstream that has it.
     package let ticketLifetimeSeconds: UInt32
     /// Tried in this order.
@@ -263,6 +265,7 @@ package final class ServicePlan: Sendable {
         metricsSlot: Int, tenant: TenantPlan, name: String, serviceProtocol: ServiceProtocol,
         mode: ServiceMode, applicationProtocols: [ApplicationProtocol],
         clientCertificate: ClientCertificatePolicy, policyID: UInt64, ticketKey: [UInt8],
+        previousTicketKey: [UInt8] = [],
         ticketLifetimeSeconds: UInt32 = UInt32(Limits.ticketLifetime.nanoseconds / 1_000_000_000),
         upstreams: [UpstreamPlan], connectTimeout: UInt64? = nil, idleTimeout: UInt64? = nil
     ) {
@@ -275,6 +278,7 @@ package final class ServicePlan: Sendable {
         self.clientCertificate = clientCertificate
         self.policyID = policyID
         self.ticketKey = ticketKey
+        self.previousTicketKey = previousTicketKey
         self.ticketLifetimeSeconds = ticketLifetimeSeconds
         self.upstreams = upstreams
         self.connectTimeout = connectTimeout

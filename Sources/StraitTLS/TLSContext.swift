@@ -19,6 +19,8 @@ private import CStrait
     let givesTickets: Bool
     /// Chains of downstreams that this context's authorities have been found to have signed.
     var verifiedChains = VerifiedChains()
+    /// Keys of its tickets; empty where it gives none.
+    let ticketKeys: TicketKeys
     private let owned: ContextHandle
     /// The SSL_CTX, borrowed.
     var handle: OpaquePointer { unsafe self.owned.handle }
@@ -44,13 +46,16 @@ private import CStrait
         try context.limitResumption(settings)
         self.isServer = true
         self.applicationProtocols = settings.applicationProtocols
-        self.givesTickets = !settings.ticketKey.isEmpty && settings.clientAuthoritiesPEM == nil
+        let ticketKeys = TicketKeys(settings)
+        self.givesTickets = !ticketKeys.isEmpty
+        self.ticketKeys = ticketKeys
         self.owned = context
         // Connections keep the context alive, so that the callbacks find it.
         let pointer = unsafe Unmanaged.passUnretained(self).toOpaque()
         if settings.clientAuthoritiesPEM != nil {
             unsafe SSL_CTX_set_cert_verify_callback(self.handle, straitVerifyChain, pointer)
         }
+        if self.givesTickets { unsafe try TicketKeys.use(on: self.handle, of: pointer) }
         if !settings.applicationProtocols.isEmpty {
             unsafe SSL_CTX_set_alpn_select_cb(self.handle, straitSelectProtocol, pointer)
         }
@@ -71,6 +76,7 @@ private import CStrait
         self.isServer = false
         self.applicationProtocols = []
         self.givesTickets = false
+        self.ticketKeys = TicketKeys()
         self.owned = context
     }
 }
@@ -182,15 +188,15 @@ private import CStrait
             }
             return
         }
-        let key = settings.ticketKey
-        guard key.count == TLSTicketKey.bytes else {
+        let keys = [settings.ticketKey, settings.previousTicketKey]
+        for key in keys where !key.isEmpty && key.count != TLSTicketKey.bytes {
             throw TLSSetupError("a ticket key has \(TLSTicketKey.bytes) bytes, not \(key.count)")
         }
         unsafe SSL_CTX_set_timeout(self.handle, Int(settings.ticketLifetimeSeconds))
         // TLS 1.3's ticket is made by TLSSession, for the first bytes that it goes with.
-        guard unsafe cstrait_tls_set_ticket_keys(self.handle, key, key.count) == 1,
-            unsafe SSL_CTX_set_num_tickets(self.handle, 0) == 1
-        else { throw TLSSetupError(OpenSSLErrors.drained("the ticket key")) }
+        guard unsafe SSL_CTX_set_num_tickets(self.handle, 0) == 1 else {
+            throw TLSSetupError(OpenSSLErrors.drained("tickets"))
+        }
     }
 
     private static let cipherList = """

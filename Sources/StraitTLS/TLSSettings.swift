@@ -20,6 +20,10 @@ package struct TLSServerSettings: Sendable {
     /// Never used on contexts that ask for certificates: each resumption would re-parse the
     /// certificate, and pin, locks and expiry want a full handshake.
     package var ticketKey: [UInt8]
+    /// The key before it, of the same tenant and policy; empty: there was none.
+    ///
+    /// Its tickets are still good, and are replaced by such of `ticketKey`.
+    package var previousTicketKey: [UInt8]
     /// How long a ticket is good.
     package var ticketLifetimeSeconds: UInt32
 
@@ -27,7 +31,7 @@ package struct TLSServerSettings: Sendable {
     package init(
         certificates: [(chainPEM: [UInt8], keyPEM: [UInt8])], clientAuthoritiesPEM: [UInt8]? = nil,
         requiresClientCertificate: Bool = false, applicationProtocols: [[UInt8]] = [],
-        sessionContext: [UInt8] = [], ticketKey: [UInt8] = [],
+        sessionContext: [UInt8] = [], ticketKey: [UInt8] = [], previousTicketKey: [UInt8] = [],
         ticketLifetimeSeconds: UInt32 = 12 * 3600
     ) {
         self.certificates = certificates
@@ -36,6 +40,7 @@ package struct TLSServerSettings: Sendable {
         self.applicationProtocols = applicationProtocols
         self.sessionContext = sessionContext
         self.ticketKey = ticketKey
+        self.previousTicketKey = previousTicketKey
         self.ticketLifetimeSeconds = ticketLifetimeSeconds
     }
 }

@@ -176,7 +176,9 @@ import Testing
         #expect(first.ticketKey.count == 80)
         #expect(first.ticketKey == again.ticketKey)
         #expect(first.ticketKey != later.ticketKey)
-        #expect(first.policyID != later.policyID, "contexts must be made anew, or keep the old key")
+        #expect(first.previousTicketKey.isEmpty)
+        #expect(later.previousTicketKey == first.ticketKey, "its tickets are still good")
+        #expect(first.policyID == later.policyID, "another policy's tickets would not be")
     }
 
     @Test("two tenants with equal policies have unrelated keys")

@@ -227,6 +227,7 @@ struct RawSetup {
     let rig: Rig
     let address: SocketAddress
     let listener: Int32
+    let snapshot: Snapshot
 
     init(
         upstreams: [SocketAddress], ipv6: Bool = false, workers: Int = 1,
@@ -268,11 +269,15 @@ struct RawSetup {
             proxyHeader: proxyHeader,
             scope: isShared ? ListenerScope() : ListenerScope(tenant: 0, service: 0),
             serverFirst: serverFirst)
-        let snapshot = Snapshot(
+        self.snapshot = Snapshot(
             revision: 1, router: "r-1", region: "test", listeners: [plan],
             routes: try RouteTable(rules), services: [service], tenants: [tenant],
             timeouts: timeouts, limits: limits, access: AccessPlan())
         self.rig = try Rig(workers: workers)
+        try self.apply(self.snapshot)
+    }
+
+    func apply(_ snapshot: Snapshot) throws {
         try self.rig.apply(snapshot, sockets: [ListenerSocket(id: 0, descriptor: self.listener)])
     }
 

@@ -71,6 +71,69 @@ import Testing
         #expect(try self.resumes(ticket, other, version) == false)
     }
 
+    /// The settings after `count` changes of keys: the last key, and the one before it.
+    private func rotated(_ count: UInt8) -> TLSServerSettings {
+        func key(_ number: UInt8) -> [UInt8] {
+            TLSTicketKey.derive(root: [1, 2, 3], label: Array("acme/1".utf8) + [number])
+        }
+        var settings = self.settings
+        settings.ticketKey = key(count)
+        settings.previousTicketKey = count > 0 ? key(count - 1) : []
+        return settings
+    }
+
+    @Test(
+        "a ticket outlives one change of keys, and not two",
+        arguments: [TLS1_2_VERSION, TLS1_3_VERSION])
+    func rotation(version: Int32) throws {
+        let ticket = try #require(try self.ticket(self.rotated(0), version))
+        #expect(try self.resumes(ticket, self.rotated(0), version))
+
+        let again = try #require(try self.ticket(self.rotated(0), version))
+        #expect(try self.resumes(again, self.rotated(1), version))
+
+        let late = try #require(try self.ticket(self.rotated(0), version))
+        #expect(try self.resumes(late, self.rotated(2), version) == false)
+    }
+
+    @Test(
+        "who resumes with a ticket of the key before is given one of the present key",
+        arguments: [TLS1_2_VERSION, TLS1_3_VERSION])
+    func renewal(version: Int32) throws {
+        let ticket = try #require(try self.ticket(self.rotated(0), version))
+        var options = RawPeer.Options()
+        options.version = version
+        var pair = try RawPair(TLSContext(server: self.rotated(1)), options, ticket: ticket)
+        try pair.handshake()
+        #expect(try pair.write([1]) == 1)
+        #expect(pair.peer.read() == [1])
+        #expect(pair.router.isResumed == true)
+        let renewed = try #require(pair.peer.ticket())
+        #expect(try self.resumes(renewed, self.rotated(2), version))
+    }
+
+    @Test(
+        "the key before is of no use to another tenant or policy",
+        arguments: [TLS1_2_VERSION, TLS1_3_VERSION])
+    func rotationElsewhere(version: Int32) throws {
+        let ticket = try #require(try self.ticket(self.rotated(0), version))
+        var other = self.rotated(1)
+        other.sessionContext = Array("acme/2".utf8)
+        #expect(try self.resumes(ticket, other, version) == false)
+    }
+
+    @Test(
+        "a ticket that was changed anywhere means a full handshake",
+        arguments: [TLS1_2_VERSION, TLS1_3_VERSION])
+    func forged(version: Int32) throws {
+        var forged = self.rotated(0)
+        // The same name, another key: what was made with it does not authenticate.
+        let mine = self.rotated(0).ticketKey
+        forged.ticketKey = Array(mine[..<16]) + mine[16...].map { $0 ^ 1 }
+        let ticket = try #require(try self.ticket(forged, version))
+        #expect(try self.resumes(ticket, self.rotated(0), version) == false)
+    }
+
     @Test(
         "without a ticket key there is nothing to resume",
         arguments: [TLS1_2_VERSION, TLS1_3_VERSION])

@@ -17,7 +17,6 @@ void cstrait_tls_refuse_tickets(struct ssl_ctx_st *context);
 void cstrait_tls_disable_cache(struct ssl_ctx_st *context);
 void cstrait_tls_set_modes(struct ssl_ctx_st *context);
 int cstrait_tls_set_groups(struct ssl_ctx_st *context, const char *list);
-int cstrait_tls_set_ticket_keys(struct ssl_ctx_st *context, const uint8_t *keys, size_t count);
 void cstrait_tls_set_chain_bytes_max(struct ssl_ctx_st *context, long bytes);
 
 /* Connections. */
