@@ -49,7 +49,8 @@ package struct ListenerSocketSet: Sendable {
                     backlog: backlogs[listener.id] ?? Limits.listenBacklog,
                     defersAccept: listener.serverFirst == nil && listener.protocols != .raw,
                     keepaliveIdleMilliseconds: snapshot.limits.keepaliveIdleMilliseconds,
-                    userTimeoutMilliseconds: snapshot.limits.userTimeoutMilliseconds)
+                    userTimeoutMilliseconds: snapshot.limits.userTimeoutMilliseconds,
+                    besides: self.leaving(snapshot, port: listener.address.port))
                 let socket = ListenerSocket(id: listener.id, descriptor: descriptor)
                 change.opened.append(socket)
                 change.next.append(socket)
@@ -61,6 +62,14 @@ package struct ListenerSocketSet: Sendable {
         let wanted = Set(change.next.map(\.id))
         change.obsolete = self.sockets.filter { !wanted.contains($0.id) }
         return change
+    }
+
+    /// Open sockets on this port that `snapshot` does not want: until they are closed, a new one may
+    /// have to share the port, as `0.0.0.0:443` with `[::]:443`.
+    private func leaving(_ snapshot: Snapshot, port: UInt16) -> [Int32] {
+        let wanted = Set(snapshot.listeners.map(\.id))
+        return self.sockets.filter { !wanted.contains($0.id) }.map(\.descriptor)
+            .filter { ListenerSockets.boundAddress($0)?.port == port && port > 0 }
     }
 
     /// Closes what a change opened, because it is given up.

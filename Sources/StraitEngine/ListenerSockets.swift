@@ -14,15 +14,17 @@ package struct ListenError: Error, Sendable, CustomStringConvertible {
 /// Opens and closes listening sockets.
 package enum ListenerSockets {
     /// Opens a socket that listens on `address`; the caller owns the descriptor.
+    ///
+    /// `besides` are open ones that overlap with it and are about to go.
     package static func open(
         address: SocketAddress, backlog: Int, defersAccept: Bool,
-        keepaliveIdleMilliseconds: UInt32, userTimeoutMilliseconds: UInt32
+        keepaliveIdleMilliseconds: UInt32, userTimeoutMilliseconds: UInt32, besides: [Int32] = []
     ) throws(ListenError) -> Int32 {
         do throws(PosixError) {
             return try Sockets.listen(
                 on: address, backlog: backlog, defersAccept: defersAccept,
                 keepaliveIdleMilliseconds: keepaliveIdleMilliseconds,
-                userTimeoutMilliseconds: userTimeoutMilliseconds)
+                userTimeoutMilliseconds: userTimeoutMilliseconds, besides: besides)
         } catch {
             throw ListenError(address: address, description: "\(error)")
         }

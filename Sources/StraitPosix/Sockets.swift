@@ -82,9 +82,14 @@ package enum Sockets {
     ///
     /// TCP_NODELAY, SO_OOBINLINE, keepalive and TCP_USER_TIMEOUT are set here because accepted
     /// sockets inherit them.
+    ///
+    /// `besides` are listening sockets of this process that overlap with `address` and are about to
+    /// go, such as `[::]:443` beside `0.0.0.0:443`. They share the port with the new one
+    /// (SO_REUSEPORT), but only for the moment of this call: a second router started by mistake must
+    /// be told that the address is in use.
     package static func listen(
         on address: SocketAddress, backlog: Int, defersAccept: Bool,
-        keepaliveIdleMilliseconds: UInt32, userTimeoutMilliseconds: UInt32
+        keepaliveIdleMilliseconds: UInt32, userTimeoutMilliseconds: UInt32, besides: [Int32] = []
     ) throws(PosixError) -> Int32 {
         let number = try Self.socket(for: address)
         if case .ip(let ip, _) = address {
@@ -102,6 +107,8 @@ package enum Sockets {
                 number, idleMilliseconds: keepaliveIdleMilliseconds,
                 userTimeoutMilliseconds: userTimeoutMilliseconds)
         }
+        Self.sharePort(besides.isEmpty ? [] : besides + [number], true)
+        defer { Self.sharePort(besides, false) }
         let bound = unsafe KernelAddress(address).withPointer { pointer, length in
             unsafe bind(number, pointer, length)
         }
@@ -115,7 +122,12 @@ package enum Sockets {
             Self.close(number)
             throw error
         }
+        if !besides.isEmpty { Self.sharePort([number], false) }
         return number
+    }
+
+    private static func sharePort(_ numbers: [Int32], _ isShared: Bool) {
+        for number in numbers { Self.setOption(number, SOL_SOCKET, SO_REUSEPORT, isShared ? 1 : 0) }
     }
 
     /// Turns keepalive and the user time-out on; 0 leaves the kernel's setting.

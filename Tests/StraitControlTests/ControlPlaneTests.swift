@@ -136,6 +136,29 @@ import Testing
         try await rig.end()
     }
 
+    @Test("a listener may give way to one that overlaps with it, and back again")
+    func overlapping() async throws {
+        func text(_ host: String, _ port: UInt16) -> String {
+            let address = "\(host):\(port)"
+            return Self.text {
+                $0.listeners = #"  - { name: public, address: "\#(address)", protocols: [tls] }"#
+            }
+        }
+        let rig = try await Rig(text("[::]", 0))
+        let first = try #require(await rig.control.status().listeners.first?.address)
+        let port = try #require(SocketAddress(first)).port
+        for (revision, host) in [(2, "0.0.0.0"), (3, "[::]"), (4, "127.0.0.1")] {
+            try rig.write(text(host, port))
+            guard case .applied(let verdict) = await rig.control.reload(trigger: "test") else {
+                Issue.record("\(host) must take over")
+                return
+            }
+            #expect(verdict.revision == UInt64(revision) && verdict.workersLive == 2)
+            #expect(await rig.control.status().listeners.map(\.address) == ["\(host):\(port)"])
+        }
+        try await rig.end()
+    }
+
     @Test("changes that are asked for at once happen one after the other")
     func atOnce() async throws {
         let rig = try await Rig(Self.text())

@@ -37,6 +37,48 @@ import Testing
         }
     }
 
+    /// A listener on `address`, which may overlap with those of `besides`.
+    private func listener(
+        on address: SocketAddress, besides: [Int32]
+    ) throws(PosixError) -> OwnedDescriptor {
+        OwnedDescriptor(
+            owning: try Sockets.listen(
+                on: address, backlog: 8, defersAccept: false, keepaliveIdleMilliseconds: 0,
+                userTimeoutMilliseconds: 0, besides: besides))
+    }
+
+    @Test(
+        "a listener that is about to go shares its port with its successor, and with nobody else",
+        arguments: [
+            (IPAddress(high: 0, low: 0), IPAddress(v4: 0)),
+            (IPAddress(v4: 0), IPAddress(high: 0, low: 0)),
+            (IPAddress(v4: 0), IPAddress(v4: 127, 0, 0, 1)),
+        ])
+    func successor(old: IPAddress, new: IPAddress) throws {
+        let first = try self.listener(on: .ip(old, port: 0), besides: [])
+        let port = try #require(Sockets.localAddress(first.number)).port
+        let address = SocketAddress.ip(new, port: port)
+        #expect(throws: PosixError(call: "bind", number: EADDRINUSE)) {
+            _ = try self.listener(on: address, besides: [])
+        }
+        var second = try self.listener(on: address, besides: [first.number])
+        for taken in [old, new] {
+            #expect(throws: PosixError(call: "bind", number: EADDRINUSE)) {
+                _ = try self.listener(on: .ip(taken, port: port), besides: [])
+            }
+        }
+        // Both listen: whoever comes now finds one of them.
+        let dialled = SocketAddress.ip(IPAddress(v4: 127, 0, 0, 1), port: port)
+        let near = OwnedDescriptor(owning: try Sockets.connect(to: dialled).descriptor)
+        var waiting = [
+            pollfd(fd: first.number, events: Int16(POLLIN), revents: 0),
+            pollfd(fd: second.number, events: Int16(POLLIN), revents: 0),
+        ]
+        #expect(poll(&waiting, 2, 10_000) == 1)
+        withExtendedLifetime(near.number) {}
+        second.close()
+    }
+
     @Test("a listener on ::1 leaves the port of IPv4 alone")
     func onlyIPv6() throws {
         let listener = OwnedDescriptor(owning: try listen(on: loopback6))
