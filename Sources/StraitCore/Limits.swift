@@ -77,6 +77,10 @@ package enum Limits {
     package static let connectionsMax = 4 * 1024 * 1024
     /// Connections that one wake-up of a listener may accept before others have their turn.
     package static let acceptsPerTurn = 16
+    /// Connections that a worker accepts at once from a listener that is about to go.
+    ///
+    /// Beyond: what waits gets RST.
+    package static let lastAcceptsMax = 1024
     /// TLS handshake steps per turn of the loop; an established relay waits for no more than these.
     package static let handshakeStepsPerTurn = 2
     /// Events taken from epoll at once.

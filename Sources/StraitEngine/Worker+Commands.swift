@@ -40,6 +40,7 @@ extension Worker {
         var metrics = self.metrics
         metrics.tlsContexts = self.contexts.count
         metrics.pipesOpen = self.pipes.used
+        metrics.listeners = self.listeners.count
         metrics.mailboxRefusals = self.mailboxes[self.index].refused
         for index in 0..<self.connections.touched where self.isInUse(index) {
             let connection = self.connections.reference(index)
@@ -50,16 +51,19 @@ extension Worker {
     }
 
     private mutating func apply(_ snapshot: Snapshot, _ sockets: [ListenerSocket]) {
-        self.snapshot = snapshot
         let descriptors = Dictionary(
             sockets.map { ($0.id, $0.descriptor) }, uniquingKeysWith: { first, _ in first })
+        // By the snapshot that their listener belongs to, those in its queue are routed yet.
         for (id, listener) in self.listeners where descriptors[id] != listener.descriptor {
+            self.acceptWaiting(id)
             self.letGo(id)
         }
+        self.snapshot = snapshot
         for plan in snapshot.listeners {
             guard let descriptor = descriptors[plan.id] else { continue }
             if self.listeners[plan.id]?.descriptor == descriptor {
                 self.listeners[plan.id]?.plan = plan
+                self.listeners[plan.id]?.scope = plan.scope
                 self.listeners[plan.id]?.rules = PeekRules(plan)
             } else {
                 self.listeners[plan.id] = ListenerState(plan: plan, descriptor: descriptor)
@@ -68,7 +72,36 @@ extension Worker {
                 self.registerListener(plan.id)
             }
         }
+        self.forgetListeners(snapshot)
         self.reports(.applied(worker: self.index, revision: snapshot.revision))
+    }
+
+    /// Accepts whoever waits at a listener that is about to go: they would get RST.
+    private mutating func acceptWaiting(_ id: Int) {
+        guard self.listeners[id]?.isRegistered ?? false else { return }
+        for _ in 0..<Limits.lastAcceptsMax / Limits.acceptsPerTurn {
+            let before = self.metrics.accepted[id]
+            self.accept(listener: id)
+            guard self.metrics.accepted[id] != before else { return }
+        }
+    }
+
+    /// Forgets the listeners that are gone and that no open connection came by.
+    ///
+    /// The others are as many as there are connections, at most; they go at a later change. Those
+    /// of their connections that are not routed go by the listener that has their name now.
+    private mutating func forgetListeners(_ snapshot: Snapshot) {
+        let gone = self.listeners.filter { $0.value.descriptor < 0 }
+        guard !gone.isEmpty else { return }
+        var used: Set<Int> = []
+        for index in 0..<self.connections.touched where self.isInUse(index) {
+            used.insert(self.connections.reference(index).value.listener)
+        }
+        for (id, listener) in gone {
+            let successor = snapshot.listeners.first { $0.name == listener.plan.name }
+            self.listeners[id]?.scope = successor?.scope
+            if !used.contains(id) { self.listeners[id] = nil }
+        }
     }
 
     /// Stops listening; the plan stays for the connections that came by it.

@@ -122,6 +122,9 @@ package struct WorkerMetrics: Sendable {
     package var logLinesSuppressed: UInt64 = 0
     /// How often accepting paused because descriptors or memory had run out.
     package var acceptPauses: UInt64 = 0
+    /// Listeners that are known: those that are open, and those that are not but that open
+    /// connections came by.
+    package var listeners = 0
     /// Messages that found no room in this worker's mailbox.
     package var mailboxRefusals: UInt64 = 0
     /// TLS contexts that are kept; at most ``Limits/tlsContextsMax``.

@@ -2,12 +2,16 @@
 
 internal import StraitCore
 internal import StraitPosix
+internal import StraitRouting
 internal import StraitSnapshot
 internal import StraitState
 
 /// A listener as a worker sees it.
 final class ListenerState {
     var plan: ListenerPlan
+    /// Where it stands in the route table of the worker's snapshot, whose numbers it holds; nil once
+    /// that snapshot has no listener of its name.
+    var scope: ListenerScope?
     var rules: PeekRules
     /// The shared socket; -1 once it was let go.
     var descriptor: Int32
@@ -18,6 +22,7 @@ final class ListenerState {
 
     init(plan: ListenerPlan, descriptor: Int32) {
         self.plan = plan
+        self.scope = plan.scope
         self.descriptor = descriptor
         self.rules = PeekRules(plan)
     }

@@ -84,7 +84,7 @@ extension Worker {
     private func knownTenant(_ index: Int) -> String? {
         let connection = self.connections.reference(index)
         if let service = connection.value.service { return service.tenant.name }
-        guard let scope = self.listeners[connection.value.listener]?.plan.scope,
+        guard let scope = self.listeners[connection.value.listener]?.scope,
             let snapshot = self.snapshot
         else { return nil }
         if let tenant = scope.tenant { return snapshot.tenants[tenant].name }
@@ -94,14 +94,14 @@ extension Worker {
     private mutating func cancelByListener(_ index: Int, _ key: CancelKey) {
         let connection = self.connections.reference(index)
         guard connection.value.downstream.tls == nil, let snapshot = self.snapshot,
-            let listener = self.listeners[connection.value.listener]
+            let scope = self.listeners[connection.value.listener]?.scope
         else {
             self.cancelMissed(index)
             return
         }
         let none: [UInt8] = []
         let decision = snapshot.routes.route(
-            arrival: .postgresCancel, scope: listener.plan.scope, name: nil, offered: none.span)
+            arrival: .postgresCancel, scope: scope, name: nil, offered: none.span)
         guard case .service(let number, _) = decision,
             snapshot.services[number].mode == .passthrough,
             let first = snapshot.services[number].upstreams.first

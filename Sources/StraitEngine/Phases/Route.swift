@@ -21,9 +21,15 @@ extension Worker {
             self.close(index, CloseReason(.local, .internalError))
             return
         }
-        let decision = snapshot.routes.route(
-            arrival: arrival, scope: listener.plan.scope, name: name, offered: offered.span)
         connection.value.revision = snapshot.revision
+        guard let scope = listener.scope else {
+            // The listener went while the first bytes came.
+            self.refuse(
+                index, .noDefaultService, arrival.hasTLS ? .alert(.unrecognizedName) : .nothing)
+            return
+        }
+        let decision = snapshot.routes.route(
+            arrival: arrival, scope: scope, name: name, offered: offered.span)
         switch decision {
         case .service(let service, let kind):
             connection.value.nameKind = kind.rawValue
