@@ -81,6 +81,11 @@ package enum Limits {
     ///
     /// Beyond: what waits gets RST.
     package static let lastAcceptsMax = 1024
+    /// Handshakes in a second that a tenant's refusals over a limit may cost, over all workers,
+    /// where only TLS carries an error that is understood (Postgres).
+    ///
+    /// Beyond: an alert, which costs no cryptography.
+    package static let refusalHandshakesPerSecondMax = 10
     /// TLS handshake steps per turn of the loop; an established relay waits for no more than these.
     package static let handshakeStepsPerTurn = 2
     /// Events taken from epoll at once.

@@ -10,6 +10,8 @@ package final class TenantUsage: Sendable {
     private let open = Atomic<Int>(0)
     /// The second (of the monotonic clock) in the upper half, connections in it in the lower.
     private let second = Atomic<UInt64>(0)
+    /// Likewise, of refusals that cost a handshake.
+    private let refusals = Atomic<UInt64>(0)
 
     /// Nothing is open, and nothing has come.
     package init() {}
@@ -27,14 +29,19 @@ package final class TenantUsage: Sendable {
     ///
     /// Workers read the clock once a turn, so that one may still be in the second before: its
     /// connection counts in the running one, which began when the first worker said so.
-    package func arrived(atSecond now: UInt32) -> Int {
-        var current = self.second.load(ordering: .relaxed)
+    package func arrived(atSecond now: UInt32) -> Int { Self.count(now, in: self.second) }
+
+    /// Counts one more refusal that costs a handshake in the running second, likewise.
+    package func refusedInside(atSecond now: UInt32) -> Int { Self.count(now, in: self.refusals) }
+
+    private static func count(_ now: UInt32, in counter: borrowing Atomic<UInt64>) -> Int {
+        var current = counter.load(ordering: .relaxed)
         while true {
             let running = UInt32(truncatingIfNeeded: current >> 32)
             let isNew = Int32(bitPattern: now &- running) > 0
             let count = isNew ? 1 : UInt32(truncatingIfNeeded: current) &+ 1
             let second = isNew ? now : running
-            let (exchanged, original) = self.second.compareExchange(
+            let (exchanged, original) = counter.compareExchange(
                 expected: current, desired: UInt64(second) << 32 | UInt64(count), ordering: .relaxed
             )
             if exchanged { return Int(count) }

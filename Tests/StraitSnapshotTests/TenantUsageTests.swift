@@ -26,6 +26,15 @@ import Testing
         }
     }
 
+    @Test("refusals that cost a handshake are counted apart, by the second")
+    func refusals() {
+        let usage = TenantUsage()
+        for second in [7, 8] as [UInt32] {
+            for count in 1...5 { #expect(usage.refusedInside(atSecond: second) == count) }
+        }
+        #expect(usage.arrived(atSecond: 8) == 1)
+    }
+
     @Test("a worker whose second is not over yet adds to the new one, and takes nothing back")
     func lateWorker() {
         let usage = TenantUsage()

@@ -81,13 +81,27 @@ extension Worker {
         // A refusal takes its time to be heard. Counted meanwhile, those who try again would keep
         // the tenant at its limit after everybody else has gone.
         connection.value.stopCountingForTenant()
-        if terminates, connection.value.service?.serviceProtocol == .postgres {
-            connection.value.deferredRefusal = kind  // only inside TLS can ErrorResponse be sent
+        if terminates, let service = connection.value.service,
+            service.serviceProtocol == .postgres, self.mayRefuseInside(service.tenant)
+        {
+            connection.value.deferredRefusal = kind
             self.startHandshake(index)
             return
         }
         let reply = connection.value.offersTLS ? PeekReply.alert(.internalError) : .nothing
         self.refuse(index, kind, reply)
+    }
+
+    /// Whether a refusal is worth a handshake.
+    ///
+    /// Postgres could be refused in plain text, in answer to its SSLRequest. But then the name has
+    /// not come, so that on a shared port nobody knows the tenant; and libpq shows no text that came
+    /// before TLS, since anybody on the way may have put it there (CVE-2024-10977). An alert says
+    /// nothing of limits. Inside TLS the error is understood, at the price of a signature, for which
+    /// a tenant that is over its limit has a budget: a flood of refusals costs no more than that.
+    private func mayRefuseInside(_ tenant: TenantPlan) -> Bool {
+        let second = UInt32(truncatingIfNeeded: self.now.nanoseconds / 1_000_000_000)
+        return tenant.usage.refusedInside(atSecond: second) <= Limits.refusalHandshakesPerSecondMax
     }
 
     /// From now on the connection counts for this service.
