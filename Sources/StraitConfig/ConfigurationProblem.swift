@@ -133,6 +133,7 @@ extension ConfigurationProblem {
         case routeConflict = "E2504"
         case h2Coalesces = "E2505"
         case listenerNotOpened = "E2506"
+        case lastTenantGone = "E2507"
         // Warnings.
         case keyReadableByAll = "W2401"
         case verificationOff = "W2402"
@@ -192,6 +193,7 @@ extension ConfigurationProblem {
             case .routeConflict: "Two rules claim the same connections."
             case .h2Coalesces: "With h2 a browser would reach a service by another one's name."
             case .listenerNotOpened: "An address cannot be listened on."
+            case .lastTenantGone: "A reload would take the last tenant away."
             case .certificateExpired: "A certificate is not valid at this time."
             case .certificateExpiresSoon: "A certificate expires within 7 days."
             case .nameWithoutCertificate: "One of a service's names has no certificate."

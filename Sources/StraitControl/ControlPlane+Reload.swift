@@ -91,6 +91,9 @@ extension ControlPlane {
         guard let configuration = reading.configuration else {
             return self.refuse(reading.problems, trigger: trigger)
         }
+        if let problem = self.lastTenantGone(configuration, live: live, reading.problems) {
+            return self.refuse([problem], trigger: trigger)
+        }
         if configuration == live.configuration, self.filesAreUnchanged(live) {
             self.reloads.isLastSuccessful = true
             self.logger.info(
@@ -108,6 +111,25 @@ extension ControlPlane {
         } catch {
             return self.refuse(error.problems, trigger: trigger)
         }
+    }
+
+    /// A file without tenants is most often one that is still being written: what serves somebody
+    /// is not replaced by what serves nobody.
+    private func lastTenantGone(
+        _ configuration: Configuration, live: CompiledConfiguration,
+        _ problems: [ConfigurationProblem]
+    ) -> ConfigurationProblem? {
+        let count = live.configuration.tenants.count
+        guard configuration.tenants.isEmpty, count > 0 else { return nil }
+        let warning = problems.first { $0.code == .nothingToServe }
+        return ConfigurationProblem(
+            .lastTenantGone, file: configuration.file,
+            place: SourcePlace(
+                line: warning?.line ?? 0, column: warning?.column ?? 0, path: warning?.path ?? ""),
+            found: "no tenants, while revision \(live.snapshot.revision) serves \(count)",
+            expected: "at least one tenant, as a reload never takes the last one away",
+            remedy: "write the file to its end, or move a whole one into its place; to serve "
+                + "nobody, end the router and start it with this file")
     }
 
     private func refuse(

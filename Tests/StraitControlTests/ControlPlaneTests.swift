@@ -113,6 +113,50 @@ import Testing
         try await rig.end()
     }
 
+    @Test(
+        "a file that was cut before its tenants is refused while somebody is served",
+        arguments: ["", "tenants: []\n"])
+    func cutFile(rest: String) async throws {
+        let rig = try await Rig(Self.text())
+        let whole = Self.text()
+        let cut = try #require(whole.range(of: "tenants:"))
+        try rig.write(String(whole[..<cut.lowerBound]) + rest)
+        guard case .refused(1, let problems) = await rig.control.reload(trigger: "test") else {
+            Issue.record("the last tenant must stay")
+            return
+        }
+        #expect(problems.map(\.code) == [.lastTenantGone])
+        #expect(problems.allSatisfy { $0.severity == .error && !$0.remedy.isEmpty })
+        #expect(await rig.control.status().services.count == 1)
+        try rig.write(whole)
+        guard case .unchanged(1) = await rig.control.reload(trigger: "test") else {
+            Issue.record("the whole file says what is live")
+            return
+        }
+        try await rig.end()
+    }
+
+    @Test("a router starts without tenants, stays so on reloads, and takes the first one")
+    func firstTenant() async throws {
+        let whole = Self.text()
+        let cut = try #require(whole.range(of: "tenants:"))
+        let none = String(whole[..<cut.lowerBound]) + "workers: 2\n"
+        let rig = try await Rig(none)
+        #expect(await rig.control.readiness().isReady)
+        try rig.write(none + "metrics: { tenants: 5 }\n")
+        guard case .applied = await rig.control.reload(trigger: "test") else {
+            Issue.record("there is no tenant to lose")
+            return
+        }
+        try rig.write(whole)
+        guard case .applied(let verdict) = await rig.control.reload(trigger: "test") else {
+            Issue.record("the first tenant must go live")
+            return
+        }
+        #expect(verdict.tenantsChanged == 1)
+        try await rig.end()
+    }
+
     @Test("listeners are opened all or none: one taken address refuses the whole change")
     func takenAddress() async throws {
         let rig = try await Rig(Self.text())
