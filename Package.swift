@@ -93,6 +93,10 @@ if !engineOnly {
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
+        // What Hummingbird is built on: its channels and the parts of a request.
+        .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-nio-extras", from: "1.35.2"),
     ]
     products += [.executable(name: "strait", targets: ["strait"])]
     targets += [
@@ -117,7 +121,10 @@ if !engineOnly {
             name: "StraitAPI",
             dependencies: [
                 "StraitCore", "StraitControl",
+                .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ], swiftSettings: asynchronous),
@@ -142,6 +149,12 @@ if !engineOnly {
             dependencies: [
                 "StraitCore", "StraitRouting", "StraitSnapshot", "StraitEngine", "StraitConfig",
                 "StraitControl", "StraitPosix", .product(name: "Logging", package: "swift-log"),
+            ], swiftSettings: common),
+        .testTarget(
+            name: "StraitAPITests",
+            dependencies: [
+                "StraitCore", "StraitConfig", "StraitControl", "StraitPosix", "StraitAPI",
+                .product(name: "Logging", package: "swift-log"),
             ], swiftSettings: common),
         .testTarget(
             name: "EndToEndTests", dependencies: ["strait"], exclude: ["Clients"],

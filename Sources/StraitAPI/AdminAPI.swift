@@ -14,33 +14,49 @@ package struct AdminAPI: Service {
     private let control: ControlPlane
     private let socket: AdminSocket
     private let logger: Logger
-
-    /// What a request's body may have; questions are short.
-    private static let bodyBytesMax = 64 * 1024
+    private let bounds: Bounds
+    private let whenListening: @Sendable () -> Void
 
     /// - Parameters:
     ///   - control: Who is asked.
     ///   - socket: Where it listens.
     ///   - logger: For the HTTP library, too.
-    package init(control: ControlPlane, socket: AdminSocket, logger: Logger) {
+    ///   - bounds: What connections may take.
+    ///   - whenListening: Called once, when the socket can be connected to.
+    package init(
+        control: ControlPlane, socket: AdminSocket, logger: Logger, bounds: Bounds = Bounds(),
+        whenListening: @escaping @Sendable () -> Void = {}
+    ) {
         self.control = control
         self.socket = socket
         self.logger = logger
+        self.bounds = bounds
+        self.whenListening = whenListening
     }
 
     /// Answers until graceful shutdown.
     package func run() async throws {
         let socket = self.socket
         let logger = self.logger
+        let bounds = self.bounds
+        let whenListening = self.whenListening
         var quiet = logger
         quiet.logLevel = max(logger.logLevel, .warning)
         let application = Application(
             router: self.router(),
+            server: .http1(
+                configuration: .init(
+                    additionalChannelHandlers: [ExchangeBounds(bounds)],
+                    httpDecoderConfiguration: .init(
+                        maxHeaderFieldSize: bounds.headBytes,
+                        maxHeaderListSize: bounds.headBytes))),
             configuration: ApplicationConfiguration(
-                address: .unixDomainSocket(path: socket.bindPath), serverName: "strait"),
+                address: .unixDomainSocket(path: socket.bindPath), serverName: "strait",
+                availableConnectionsDelegate: .maximum(bounds.connections, logger: quiet)),
             onServerRunning: { channel in
                 do {
                     try socket.publish()
+                    whenListening()
                 } catch {
                     logger.error("admin.unix: \(error)")
                     channel.close(promise: nil)
@@ -52,6 +68,7 @@ package struct AdminAPI: Service {
 
     private func router() -> Router<BasicRequestContext> {
         let router = Router()
+        router.add(middleware: UnknownRequests())
         self.addHealth(to: router)
         self.addConnections(to: router)
         self.addActs(to: router)
@@ -91,8 +108,11 @@ package struct AdminAPI: Service {
 
     private func addConnections(to router: Router<BasicRequestContext>) {
         let control = self.control
+        let bodyBytesMax = self.bounds.bodyBytes
         router.get("/v1/connections") { request, _ in
-            let limit = request.uri.queryParameters["limit"].flatMap { Int($0) }
+            let text = request.uri.queryParameters["limit"]
+            let limit = text.flatMap { Int($0) }
+            guard text == nil || limit != nil else { return try Response.notANumber("limit") }
             return try Response.json(
                 await control.connections(limit: limit ?? ControlPlane.listedConnectionsMax))
         }
@@ -108,7 +128,7 @@ package struct AdminAPI: Service {
             return try Response.json(SentenceAnswer(text: "\(id) closed"))
         }
         router.post("/v1/explain") { request, _ in
-            let body = try await request.body.collect(upTo: Self.bodyBytesMax)
+            let body = try await request.body.collect(upTo: bodyBytesMax)
             do {
                 let query = try AnswerJSON.decode(
                     ExplainQuery.self, from: Array(body.readableBytesView))
@@ -137,7 +157,9 @@ package struct AdminAPI: Service {
             return try Response.json(answer, status: isGood ? .ok : .conflict)
         }
         router.post("/v1/drain") { request, _ in
-            let seconds = request.uri.queryParameters["seconds"].flatMap { UInt32($0) }
+            let text = request.uri.queryParameters["seconds"]
+            let seconds = text.flatMap { UInt32($0) }
+            guard text == nil || seconds != nil else { return try Response.notANumber("seconds") }
             await control.requestDrain(within: seconds.map { .seconds(Int64($0)) })
             return try Response.json(
                 SentenceAnswer(text: "draining; the process ends when nothing is open any more"),
@@ -146,7 +168,30 @@ package struct AdminAPI: Service {
     }
 }
 
+/// Says in the API's own form that there is no such request.
+private struct UnknownRequests: RouterMiddleware {
+    typealias Context = BasicRequestContext
+
+    @concurrent func handle(
+        _ request: Request, context: Context,
+        next: @concurrent (Request, Context) async throws -> Response
+    ) async throws -> Response {
+        do {
+            return try await next(request, context)
+        } catch let error as HTTPError where error.status == .notFound {
+            return try Response.json(
+                SentenceAnswer(
+                    text: "there is no such request: \(request.method) \(request.uri.path)"),
+                status: .notFound)
+        }
+    }
+}
+
 extension Response {
+    fileprivate static func notANumber(_ name: String) throws -> Response {
+        try .json(SentenceAnswer(text: "\(name) is a whole number"), status: .badRequest)
+    }
+
     fileprivate static func text(
         _ text: String, status: HTTPResponse.Status = .ok,
         contentType: String = "text/plain; charset=utf-8"

@@ -138,6 +138,30 @@ package enum Limits {
     /// Beyond: the rest is lost, and the other side is told so by RST.
     package static let deliveryNanoseconds: UInt64 = 10_000_000_000
     /// Bytes read and thrown away while lingering.
+    // MARK: Operators
+
+    /// Connections to the operators' socket that are open at once.
+    ///
+    /// Beyond: they wait in the kernel's queue until one ends.
+    package static let adminConnectionsMax = 64
+    /// From accept, or from the answer before, to the whole head of an operator's request; as long
+    /// again to its whole body.
+    ///
+    /// Beyond: the connection is closed.
+    package static let adminRequestTimeout = Duration.seconds(10)
+    /// From an operator's whole request to the end of its answer, which may wait for every worker.
+    ///
+    /// Beyond: the connection is closed.
+    package static let adminAnswerTimeout = Duration.seconds(60)
+    /// The body of an operator's request; questions are short.
+    ///
+    /// Beyond: 413, and the connection is closed.
+    package static let adminBodyBytesMax = 64 * 1024
+    /// The header fields of an operator's request.
+    ///
+    /// Beyond: 400, and the connection is closed.
+    package static let adminHeadBytesMax = 16 * 1024
+
     ///
     /// Beyond: close at once.
     package static let lingerBytesMax = 256 * 1024

@@ -54,7 +54,7 @@ enum Layers {
         Layer(6, "StraitControl", uses: engine.union(["StraitConfig"]), touches: service),
         Layer(
             7, "StraitAPI", uses: ["StraitCore", "StraitControl"],
-            touches: service.union(["Hummingbird", "HTTPTypes", "NIOCore"])),
+            touches: service.union(["Hummingbird", "HTTPTypes", "NIOCore", "NIOHTTPTypes"])),
         Layer(
             8, "strait",
             uses: engine.union(["StraitConfig", "StraitControl", "StraitAPI", "CJemalloc"]),
