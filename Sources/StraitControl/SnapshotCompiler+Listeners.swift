@@ -26,6 +26,35 @@ extension SnapshotCompiler {
     }
 }
 
+extension SnapshotCompiler {
+    /// The configured limits, and no more connections than the descriptors leave room for.
+    ///
+    /// While a snapshot goes live, the sockets of the one before are open beside its own.
+    func compileLimits(_ listeners: [ListenerPlan], _ work: inout Compilation) -> EngineLimits {
+        var limits = work.configuration.engineLimits
+        guard let process = self.descriptors else { return limits }
+        let open = self.openListeners.union(listeners.map(\.id)).count
+        let shares = DescriptorShares(
+            descriptors: process.descriptors, workers: process.workers, listeners: open)
+        if !shares.isEnough {
+            let first = work.configuration.listeners.first?.place
+            let needed = Limits.descriptorsReserved + 2 * process.workers + open + 2
+            work.report(
+                .tooFewDescriptors,
+                SourcePlace(
+                    line: first?.line ?? 0, column: first?.column ?? 0, path: "listeners"),
+                found: "\(process.descriptors) descriptors for this process, \(open) listening "
+                    + "sockets among them",
+                expected: "at least \(needed), and two more for each connection",
+                remedy: "raise LimitNOFILE (ulimit -n), or take listeners out")
+        }
+        limits.connections =
+            limits.connections > 0
+            ? min(limits.connections, shares.connections) : shares.connections
+        return limits
+    }
+}
+
 extension Compilation {
     /// What a listener fixes before the first byte: indices into the snapshot's tenants and
     /// services.

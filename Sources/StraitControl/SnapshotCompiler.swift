@@ -38,6 +38,20 @@ package struct CompiledConfiguration: Sendable {
     package var tenantMarks: [String: TenantMark]
 }
 
+/// What a process may open, and the workers that share it.
+package struct DescriptorLimit: Hashable, Sendable {
+    /// Descriptors of the process (RLIMIT_NOFILE).
+    package var descriptors: Int
+    /// 1 or more.
+    package var workers: Int
+
+    /// See the properties.
+    package init(descriptors: Int, workers: Int) {
+        self.descriptors = descriptors
+        self.workers = workers
+    }
+}
+
 /// Turns configurations into snapshots and keeps identities over revisions.
 package struct SnapshotCompiler: Sendable {
     /// A listener is known by its address; the ordinal tells several with port 0 apart.
@@ -55,6 +69,11 @@ package struct SnapshotCompiler: Sendable {
     var usages: [String: TenantUsage] = [:]
     /// Tenants with series of their own.
     var ownSeries: Set<String> = []
+    /// Listeners of the snapshot that was compiled last; their sockets are open until the next one
+    /// is live.
+    var openListeners: Set<Int> = []
+    /// What the process may open; nil where nothing will be started, and is not judged then.
+    package var descriptors: DescriptorLimit?
     let ticketRoot: [UInt8]
     let load: @Sendable (String) throws -> [UInt8]
 
@@ -95,6 +114,7 @@ package struct SnapshotCompiler: Sendable {
             }
         }
         let listeners = self.compileListeners(&work)
+        let limits = self.compileLimits(listeners, &work)
         if let routes {
             work.checkCoalescing(routes: routes, tenants: tenants)
             work.checkNames(tenants: tenants)
@@ -105,10 +125,11 @@ package struct SnapshotCompiler: Sendable {
         self.policies.forgetUnused()
         self.upstreamPolicies.forgetUnused()
         self.certificateSets.forgetUnused()
+        self.openListeners = Set(listeners.map(\.id))
         let snapshot = Snapshot(
             revision: revision, router: configuration.router, region: configuration.region,
             listeners: listeners, routes: routes, services: services, tenants: tenants,
-            timeouts: configuration.engineTimeouts, limits: configuration.engineLimits,
+            timeouts: configuration.engineTimeouts, limits: limits,
             access: configuration.accessPlan)
         return CompiledConfiguration(
             configuration: configuration, snapshot: snapshot,

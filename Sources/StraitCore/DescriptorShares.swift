@@ -8,17 +8,24 @@ package struct DescriptorShares: Hashable, Sendable {
     package let connections: Int
     /// Splice pipes of one worker, two descriptors each; may be 0: all is copied.
     package let pipesPerWorker: Int
+    /// Whether there is room for a connection; ``connections`` is 1 also where there is none.
+    package let isEnough: Bool
 
-    /// Keeps ``Limits/descriptorsReserved`` and two per worker (its epoll instance and its mailbox)
-    /// back, and gives pipes an eighth of the rest at most.
+    /// Keeps ``Limits/descriptorsReserved``, two per worker (its epoll instance and its mailbox)
+    /// and one per listener back, and gives pipes an eighth of the rest at most.
+    ///
+    /// Listeners come and go with the configuration, the workers' pipes are fixed when they start:
+    /// listeners take from connections alone.
     ///
     /// - Parameters:
     ///   - descriptors: How many the process may have open.
     ///   - workers: How many share them, 1 or more.
-    package init(descriptors: Int, workers: Int) {
+    ///   - listeners: Listening sockets that are open.
+    package init(descriptors: Int, workers: Int, listeners: Int = 0) {
         let free = max(descriptors - Limits.descriptorsReserved - 2 * workers, 0)
         self.pipesPerWorker = min(free / 8 / 2 / workers, Limits.pipesMax)
-        let allowed = (free - 2 * workers * self.pipesPerWorker) / 2
+        let allowed = (free - listeners - 2 * workers * self.pipesPerWorker) / 2
+        self.isEnough = allowed >= 1
         self.connections = min(max(allowed, 1), Limits.connectionsMax)
     }
 }

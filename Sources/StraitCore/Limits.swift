@@ -96,8 +96,13 @@ package enum Limits {
     package static let tlsContextsMax = 1024
     /// How long accepting pauses after the descriptors ran out.
     package static let acceptPauseNanoseconds: UInt64 = 100_000_000
-    /// Descriptors kept back for upstreams, files and the control plane.
+    /// Descriptors kept back for what is neither a connection, a pipe, a worker nor a listener:
+    /// ``adminConnectionsMax``, and ``descriptorsOfControlPlane``.
     package static let descriptorsReserved = 128
+    /// Descriptors of the control plane at most: standard streams, signals, the runtime's own, logs
+    /// and their threads, the operators' socket and its loop, and files while they are read. About
+    /// 30 are in use when nothing happens.
+    package static let descriptorsOfControlPlane = 48
     /// Messages waiting in a worker's mailbox.
     ///
     /// Beyond: a command of the control plane is not put, and the worker is told of as one that did
@@ -128,16 +133,6 @@ package enum Limits {
     /// Never full: sources with equal hashes share a place and its budget.
     package static let cancelSourcesMax = 4096
 
-    // MARK: Closing
-
-    /// How long a refused downstream is read from after our FIN, so that it gets our last bytes.
-    package static let lingerNanoseconds: UInt64 = 1_000_000_000
-    /// How long what a broken side has sent before is passed on to the other, in all; and no longer
-    /// than `lingerNanoseconds` without progress.
-    ///
-    /// Beyond: the rest is lost, and the other side is told so by RST.
-    package static let deliveryNanoseconds: UInt64 = 10_000_000_000
-    /// Bytes read and thrown away while lingering.
     // MARK: Operators
 
     /// Connections to the operators' socket that are open at once.
@@ -162,6 +157,16 @@ package enum Limits {
     /// Beyond: 400, and the connection is closed.
     package static let adminHeadBytesMax = 16 * 1024
 
+    // MARK: Closing
+
+    /// How long a refused downstream is read from after our FIN, so that it gets our last bytes.
+    package static let lingerNanoseconds: UInt64 = 1_000_000_000
+    /// How long what a broken side has sent before is passed on to the other, in all; and no longer
+    /// than `lingerNanoseconds` without progress.
+    ///
+    /// Beyond: the rest is lost, and the other side is told so by RST.
+    package static let deliveryNanoseconds: UInt64 = 10_000_000_000
+    /// Bytes read and thrown away while lingering.
     ///
     /// Beyond: close at once.
     package static let lingerBytesMax = 256 * 1024
@@ -217,6 +222,9 @@ package enum Limits {
             cancelMissesPerSourceMax <= cancelMissesPerSecondMax,
             "one source alone does not reach the bound of all")
         require(lingerNanoseconds <= deliveryNanoseconds, "delivery may stall for once")
+        require(
+            adminConnectionsMax + descriptorsOfControlPlane <= descriptorsReserved,
+            "operators' connections and the control plane fit the reserve")
         require(connectionsMax <= 1 << 31, "a connection's index fits 31 bits of an event")
         return found
     }

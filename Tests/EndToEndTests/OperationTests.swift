@@ -218,5 +218,59 @@ extension EndToEnd {
             }
             #expect(try await router.daemon.stop() == 0)
         }
+
+        /// Many listeners and one service in passthrough.
+        private static func many(_ listeners: Int, port: Int, upstream: Int) -> String {
+            let others = (1..<listeners).map {
+                "  - { name: l\($0), address: \"127.0.0.1:0\", protocols: [tls] }"
+            }
+            return """
+                workers: 2
+                listeners:
+                  - { name: shared, address: "[::]:\(port)", protocols: [tls] }
+                \(others.joined(separator: "\n"))
+                tenants:
+                  - name: acme
+                    domains: [acme.test]
+                    services:
+                      - { name: www, protocol: web,
+                          upstreams: [{ address: "tcp://127.0.0.1:\(upstream)" }] }
+
+                """
+        }
+
+        @Test("few descriptors are shared out among listeners, connections and operators")
+        func fewDescriptors() async throws {
+            let rig = try EndToEnd.rig()
+            let port = try Loopback.freePort()
+            let router = try await Router.start(
+                "few", Self.many(80, port: port, upstream: rig.web.tlsPort), in: rig.shell,
+                descriptors: 300)
+            let allowed = try await router.metric(
+                "strait_limit_capacity", [#"limit="connections""#])
+            #expect(allowed == 34, "300 without 128, 4 of workers, 80 listeners and 20 of pipes")
+            let hold = try Daemon.start(
+                "hold",
+                [
+                    Programs.python, Programs.script("hold.py"), "127.0.0.1", "\(port)",
+                    "www.acme.test", "100", router.adminSocket, "60",
+                ], in: rig.shell)
+            try await hold.ready("it holds") { hold.log.contains("held") }
+            #expect(hold.log.contains("held 34"), "\(hold.log)")
+            let open = try await router.metric("process_open_fds")
+            #expect((34 * 2 + 60 + 80..<300).contains(Int(open)), "\(open)")
+            #expect(try await router.metric("strait_config_last_reload_successful") == 1)
+            router.daemon.signal(SIGHUP)
+            try await eventually("a reload can still read its file") {
+                router.daemon.log.contains("nothing changed")
+            }
+            hold.signal(SIGTERM)
+            #expect(try await router.daemon.stop() == 0)
+            await #expect(throws: EndedEarly.self, "80 listeners do not fit 200 descriptors") {
+                _ = try await Router.start(
+                    "too-few", Self.many(80, port: port, upstream: rig.web.tlsPort), in: rig.shell,
+                    descriptors: 200)
+            }
+        }
     }
 }

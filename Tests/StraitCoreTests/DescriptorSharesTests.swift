@@ -6,12 +6,18 @@ import Testing
 @Suite("Shares of the descriptors") struct DescriptorSharesTests {
     @Test(
         "all shares and the reserve fit into the limit",
-        arguments: [300, 1024, 4096, 20_000, 65_536, 1_000_000, Int.max], [1, 2, 16, 80])
-    func fit(descriptors: Int, workers: Int) {
-        let shares = DescriptorShares(descriptors: descriptors, workers: workers)
+        arguments: [300, 1024, 4096, 20_000, 65_536, 1_000_000, Int.max],
+        [(1, 0), (1, 1), (2, 7), (2, 150), (16, 1), (16, 100), (80, 1)])
+    func fit(descriptors: Int, others: (workers: Int, listeners: Int)) {
+        let workers = others.workers
+        let shares = DescriptorShares(
+            descriptors: descriptors, workers: workers, listeners: others.listeners)
         let pipes = workers * shares.pipesPerWorker
-        let used = 2 * (shares.connections + pipes + workers) + Limits.descriptorsReserved
-        #expect(used <= descriptors)
+        let used =
+            2 * (shares.connections + pipes + workers) + others.listeners
+            + Limits.descriptorsReserved
+        #expect(shares.isEnough == (used <= descriptors))
+        #expect(shares.isEnough || descriptors == 300)
         #expect(shares.connections >= 1)
         #expect((0...Limits.pipesMax).contains(shares.pipesPerWorker))
     }
@@ -29,5 +35,15 @@ import Testing
         let shares = DescriptorShares(descriptors: descriptors, workers: 2)
         #expect(shares.connections == 1)
         #expect(shares.pipesPerWorker == 0)
+        #expect(!shares.isEnough)
+    }
+
+    @Test("listeners take from connections, one descriptor each, and leave the pipes alone")
+    func listeners() {
+        let none = DescriptorShares(descriptors: 2000, workers: 2)
+        let some = DescriptorShares(descriptors: 2000, workers: 2, listeners: 100)
+        #expect(some.connections == none.connections - 50)
+        #expect(some.pipesPerWorker == none.pipesPerWorker)
+        #expect(!DescriptorShares(descriptors: 2000, workers: 2, listeners: 1900).isEnough)
     }
 }

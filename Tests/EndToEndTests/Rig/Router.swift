@@ -17,9 +17,12 @@ struct Router: Sendable {
     ///   - name: Names its folder below the rig's.
     ///   - body: Its configuration without `region`, `router`, `admin` and `access`.
     ///   - shell: Whose environment and folder it has.
+    ///   - descriptors: How many it may have open; nil: as many as the tests.
     /// - Returns: The router, ready.
     /// - Throws: ``Missing`` without an executable; what goes wrong on the way.
-    static func start(_ name: String, _ body: String, in shell: Shell) async throws -> Router {
+    static func start(
+        _ name: String, _ body: String, in shell: Shell, descriptors: Int? = nil
+    ) async throws -> Router {
         guard FileManager.default.isExecutableFile(atPath: Programs.strait) else {
             throw Missing(what: Programs.strait)
         }
@@ -28,8 +31,9 @@ struct Router: Sendable {
             atPath: directory, withIntermediateDirectories: true)
         let path = "\(directory)/strait.yaml"
         try (head(directory) + body).write(toFile: path, atomically: true, encoding: .utf8)
+        let limit = descriptors.map { ["prlimit", "--nofile=\($0)"] } ?? []
         let daemon = try Daemon.start(
-            name, [Programs.strait, "serve", "--config", path], in: shell)
+            name, limit + [Programs.strait, "serve", "--config", path], in: shell)
         let router = Router(
             daemon: daemon, shell: shell, configurationPath: path,
             adminSocket: "\(directory)/admin.sock", accessPath: "\(directory)/access.json")
