@@ -166,33 +166,6 @@ struct TenantCheck {
         }
     }
 
-    /// Bytes that come without TLS show no certificate, so no such way may lead where one counts.
-    private func checkReachedWithoutTLS(_ service: Configuration.Service) {
-        guard service.clientCertificate != .none else { return }
-        let listener = self.configuration.listeners.first {
-            $0.tenant == self.tenant.name && $0.service == service.name && $0.protocols == .raw
-        }
-        let word = service.clientCertificate.rawValue
-        if let listener {
-            self.context.report(
-                .keysExclude, at: self.context.place(of: "service", in: listener.place),
-                found: "a raw listener for service \"\(service.name)\" "
-                    + "(line \(service.place.line)), whose client_certificate is \(word)",
-                expected: "a service without client_certificate, as raw bytes show none",
-                remedy: "write protocols: [tls], or take client_certificate out")
-        }
-        let plain = self.configuration.defaults[.ssh]
-        guard let plain, plain.tenant == self.tenant.name, plain.service == service.name else {
-            return
-        }
-        self.context.report(
-            .keysExclude, at: plain.place,
-            found: "SSH without TLS for service \"\(service.name)\" (line \(service.place.line)), "
-                + "whose client_certificate is \(word)",
-            expected: "a service without client_certificate, as plain SSH shows none",
-            remedy: "name another service, or take client_certificate out")
-    }
-
     private func checkReachable(_ service: Configuration.Service) {
         let reference = (self.tenant.name, service.name)
         let isReached =

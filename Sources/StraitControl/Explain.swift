@@ -112,13 +112,14 @@ extension ExplainQuery {
             return answer
         }
         let offered = try self.offeredBytes()
+        let arrival = listener.protocols.contains(.raw) ? .unread : self.arrival
         let explanation = snapshot.routes.explain(
-            arrival: listener.protocols.contains(.raw) ? .unread : self.arrival,
+            arrival: arrival,
             scope: listener.scope, name: name.name, offered: offered.span)
         steps += explanation.steps.map {
             ExplainAnswer.Step(phase: "route", rule: $0.rule, outcome: $0.outcome)
         }
-        self.conclude(explanation.decision, snapshot, &answer, &steps)
+        self.conclude(explanation.decision, arrival, snapshot, &answer, &steps)
         answer.steps = steps
         return answer
     }
@@ -188,17 +189,36 @@ extension ExplainQuery {
                     outcome: "no, it belongs to one service"))
             return nil
         }
-        let (needed, word): (ListenerProtocols, String) =
-            switch self.opening {
-            case .tls, .raw: (.tls, "tls")
-            case .postgres, .cancel: (.postgres, "postgres")
-            case .ssh: (.ssh, "ssh")
-            }
+        let needed: ListenerProtocols
+        let word: String
+        switch self.opening {
+        case .raw: return Self.silence(listener, &steps)
+        case .tls: (needed, word) = (.tls, "tls")
+        case .postgres, .cancel: (needed, word) = (.postgres, "postgres")
+        case .ssh: (needed, word) = (.ssh, "ssh")
+        }
         let takes = listener.protocols.contains(needed)
         steps.append(
             ExplainAnswer.Step(
                 phase: "peek", rule: "the listener takes \(word)", outcome: takes ? "yes" : "no"))
         return takes ? nil : .protocolNotAllowed
+    }
+
+    /// A downstream that says nothing is connected only where the server speaks first.
+    private static func silence(
+        _ listener: ListenerPlan, _ steps: inout [ExplainAnswer.Step]
+    ) -> CloseReason.Kind? {
+        let rule = "the listener connects who says nothing (server_first)"
+        guard let first = listener.serverFirst else {
+            steps.append(ExplainAnswer.Step(phase: "peek", rule: rule, outcome: "no"))
+            return .firstByteTimeout
+        }
+        let wait = first.waitNanoseconds / 1_000_000
+        steps.append(
+            ExplainAnswer.Step(
+                phase: "peek", rule: rule,
+                outcome: "yes, to \(first.serviceProtocol.rawValue) after \(wait) ms"))
+        return nil
     }
 
     private func hostName(
@@ -231,26 +251,39 @@ extension ExplainQuery {
     }
 
     private func conclude(
-        _ decision: RouteDecision, _ snapshot: Snapshot, _ answer: inout ExplainAnswer,
-        _ steps: inout [ExplainAnswer.Step]
+        _ decision: RouteDecision, _ arrival: Arrival, _ snapshot: Snapshot,
+        _ answer: inout ExplainAnswer, _ steps: inout [ExplainAnswer.Step]
     ) {
         switch decision {
         case .service(let index, let kind):
             let service = snapshot.services[index]
-            answer.decision = "service"
+            let hasTLS = arrival == .tls || arrival == .tlsAfterPostgres
             answer.tenant = service.tenant.name
             answer.service = service.name
             answer.mode = service.mode.rawValue
             answer.upstreams = service.upstreams.map { upstream in
                 (upstream.tls == nil ? "" : "tls://") + upstream.address.description
             }
-            answer.text =
-                "\(service.tenant.name)/\(service.name), \(service.mode.rawValue), "
-                + "to \(answer.upstreams.joined(separator: " then "))"
             steps.append(
                 ExplainAnswer.Step(
                     phase: "route", rule: "the name was found", outcome: Self.word(kind)))
-            self.addAfterRoute(service, &steps)
+            guard hasTLS || service.clientCertificate != .required else {
+                let reason = CloseReason.Kind.clientCertificateMissing
+                steps.append(
+                    ExplainAnswer.Step(
+                        phase: "admit", rule: "the service requires a certificate",
+                        outcome: "without TLS none can be shown"))
+                answer.reason = reason.rawValue
+                answer.text = "refused: \(reason.rawValue)"
+                return
+            }
+            answer.decision = "service"
+            let mode =
+                hasTLS || service.mode == .passthrough ? service.mode.rawValue : "without TLS"
+            answer.text =
+                "\(service.tenant.name)/\(service.name), \(mode), "
+                + "to \(answer.upstreams.joined(separator: " then "))"
+            self.addAfterRoute(service, hasTLS: hasTLS, &steps)
         case .refuse(let refusal, let tenant):
             let reason = Self.reason(refusal)
             answer.reason = reason.rawValue
@@ -259,8 +292,10 @@ extension ExplainQuery {
         }
     }
 
-    /// What a connection meets after its route is known.
-    private func addAfterRoute(_ service: ServicePlan, _ steps: inout [ExplainAnswer.Step]) {
+    /// What a connection meets after its route is known; a handshake only where TLS came.
+    private func addAfterRoute(
+        _ service: ServicePlan, hasTLS: Bool, _ steps: inout [ExplainAnswer.Step]
+    ) {
         let limit = service.tenant.connectionsMax
         let rate = service.tenant.newConnectionsPerSecondMax
         let limits = [
@@ -271,7 +306,7 @@ extension ExplainQuery {
             ExplainAnswer.Step(
                 phase: "admit", rule: "limits of tenant \(service.tenant.name)",
                 outcome: limits.isEmpty ? "none set" : limits.joined(separator: ", ")))
-        guard service.mode == .terminate else { return }
+        guard service.mode == .terminate, hasTLS else { return }
         steps.append(
             ExplainAnswer.Step(
                 phase: "handshake", rule: "TLS ends here; offered",

@@ -142,16 +142,6 @@ import Testing
         .listener(
             .unknownReference, ".service", "did you mean \"www\" (line 8)?",
             "name: b, address: \"[::]:1\", tenant: acme, service: wwww"),
-        .init(
-            .keysExclude, line: 2, "listeners[0].service",
-            "write protocols: [tls], or take client_certificate out",
-            Self.withCertificates(
-                listener: "protocols: raw, tenant: acme, service: bastion", defaults: "")),
-        .init(
-            .keysExclude, line: 10, "defaults.ssh",
-            "name another service, or take client_certificate out",
-            Self.withCertificates(
-                listener: "protocols: [tls, ssh]", defaults: "defaults: { ssh: acme/bastion }")),
         .listener(
             .keyNeedsAnother, ".service", "add tenant: acme (line 5)",
             "name: b, address: \"[::]:1\", protocols: [tls], service: www"),
@@ -179,21 +169,4 @@ import Testing
             "take it out: the deny list is not available in this release",
             "name: b, address: \"[::]:1\", deny: [10.0.0.0/8]"),
     ]
-
-    /// A service that asks for certificates, and one listener; the last line is for the top.
-    private static func withCertificates(listener: String, defaults: String) -> String {
-        """
-        listeners:
-          - { name: public, address: "127.0.0.1:8443", \(listener) }
-        tenants:
-          - name: acme
-            domains: [acme.example.com]
-            client_ca: [people.pem]
-            services:
-              - { name: bastion, protocol: ssh, mode: terminate, client_certificate: required,
-                  upstreams: [{ address: "tcp://127.0.0.1:22" }] }
-        \(defaults)
-
-        """
-    }
 }

@@ -51,6 +51,58 @@ import Testing
         #expect(answer.reason == reason)
     }
 
+    /// A service that ends TLS, reached by SSH's own banner, by silence and by a raw listener.
+    private static func askShell(
+        _ listener: String, certificate: String = "none",
+        _ change: (inout ExplainQuery) -> Void
+    ) throws -> ExplainAnswer {
+        var text = ConfigurationText()
+        text.listeners = "  - { name: l, address: \"127.0.0.1:8443\", \(listener) }"
+        text.certificates += "]\n    client_ca: [ca.pem"
+        text.services = """
+                  - { name: shell, protocol: ssh, mode: terminate, default: true,
+                      client_certificate: \(certificate),
+                      upstreams: [{ address: "tcp://127.0.0.1:22" }] }
+            """
+        var query = ExplainQuery(
+            serverName: nil, applicationProtocols: [], listener: nil, port: nil, from: nil,
+            opening: .ssh)
+        change(&query)
+        var compiling = Compiling()
+        return try query.answer(from: try compiling.compile(text.text).snapshot)
+    }
+
+    @Test(
+        "what comes without TLS meets no handshake, and is said to come so",
+        arguments: [
+            ("tenant: acme", ExplainQuery.Opening.ssh),
+            ("tenant: acme, server_first: ssh", .raw),
+            ("tenant: acme, service: shell", .ssh),
+            ("tenant: acme, service: shell", .tls),
+        ])
+    func withoutTLS(listener: String, opening: ExplainQuery.Opening) throws {
+        let answer = try Self.askShell(listener) { $0.opening = opening }
+        #expect(answer.decision == "service" && answer.service == "shell")
+        #expect(answer.text == "acme/shell, without TLS, to 127.0.0.1:22")
+        #expect(!answer.steps.contains { ["handshake", "authenticate"].contains($0.phase) })
+    }
+
+    @Test("what comes with TLS to the same service meets the handshake")
+    func withTLS() throws {
+        let answer = try Self.askShell("tenant: acme") {
+            $0.opening = .tls
+            $0.serverName = "shell.acme.example.com"
+        }
+        #expect(answer.text == "acme/shell, terminate, to 127.0.0.1:22")
+        #expect(answer.steps.map(\.phase).suffix(2) == ["handshake", "authenticate"])
+    }
+
+    @Test("silence is refused where no server speaks first")
+    func silence() throws {
+        let answer = try Self.askShell("tenant: acme") { $0.opening = .raw }
+        #expect(answer.decision == "refuse" && answer.reason == "first_byte_timeout")
+    }
+
     @Test(
         "a PROXY header is believed only from trusted addresses",
         arguments: [
