@@ -171,6 +171,20 @@ package struct AdminAPI: Service {
                 SentenceAnswer(text: "draining; the process ends when nothing is open any more"),
                 status: .accepted)
         }
+        router.delete("/v1/drain") { _, _ in
+            switch await control.cancelDrain() {
+            case .cancelled:
+                return try Response.json(SentenceAnswer(text: "the drain is taken back"))
+            case .notDraining:
+                return try Response.json(SentenceAnswer(text: "the router is not draining"))
+            case .tooLate:
+                return try Response.json(
+                    SentenceAnswer(text: "too late: the process ends; start the router again"),
+                    status: .conflict)
+            case .refused(let reason):
+                return try Response.json(SentenceAnswer(text: reason), status: .conflict)
+            }
+        }
     }
 }
 

@@ -1,30 +1,104 @@
-// The way out: readiness first, then the listeners, then what is open, then the threads.
+// The way out: readiness first, then the listeners, then what is open, then the threads. A drain
+// that an operator asked for can be taken back until nothing is open any more.
 
 internal import Logging
 internal import StraitConfig
 internal import StraitCore
+internal import StraitEngine
 internal import StraitPosix
+internal import StraitSnapshot
+internal import Synchronization
+
+/// What came of taking a drain back.
+package enum DrainCancellation: Hashable, Sendable {
+    /// The router listens and routes again.
+    case cancelled
+    /// There was nothing to take back.
+    case notDraining
+    /// Nothing is open any more, or a signal has come: the process ends.
+    case tooLate
+    /// An address is somebody else's by now, for people; the drain goes on.
+    case refused(String)
+}
 
 extension ControlPlane {
     /// How long threads may take to end when nothing is open any more.
     private static let stopTimeout = Duration.seconds(2)
 
-    /// Accepts nothing more, waits for what is open until the deadline, ends the workers.
-    func drainAndStop() async {
-        guard self.stage != .draining else { return }
+    /// Begins a drain, after which ``run()`` returns; the caller sees to the rest of the process.
+    package func requestDrain(within deadline: Duration?) {
+        guard self.stage == .serving else { return }
+        self.drainRequested = deadline
         self.stage = .draining
+        self.drains.continuation.yield()
+    }
+
+    /// Takes back a drain that ``requestDrain(within:)`` began.
+    package func cancelDrain() async -> DrainCancellation {
+        await self.inTurn { await $0.performCancelDrain() }
+    }
+
+    private func performCancelDrain() async -> DrainCancellation {
+        guard self.stage == .draining else { return .notDraining }
+        guard !self.isEnding.load(ordering: .acquiring), !self.hasDrained, let live = self.live
+        else { return .tooLate }
+        let change: ListenerSocketSet.Change
+        do throws(ListenerNotOpened) {
+            change = try self.sockets.change(to: live.snapshot, backlogs: live.backlogs)
+        } catch {
+            return .refused("\(error.listener.address): \(error.reason); the drain goes on")
+        }
+        self.isResuming = true
+        defer { self.isResuming = false }
+        self.drainsCancelled += 1
+        self.stage = .serving
+        self.sockets.keep(change)
+        let revision = live.snapshot.revision
+        await self.fleet.resume()
+        let obeying = await self.fleet.apply(
+            .apply(live.snapshot, sockets: change.next), revision: revision,
+            timeout: Self.applyTimeout)
+        for worker in obeying { self.liveRevisions[worker] = revision }
+        self.logger.notice("the drain is taken back; revision \(revision) is live again")
+        return .cancelled
+    }
+
+    /// Drains; false when it was taken back.
+    func drainUnlessCancelled() async -> Bool {
+        guard self.stage == .draining else { return false }  // taken back before it began
+        return await self.drain()
+    }
+
+    /// Drains if that was not done yet, and ends the workers.
+    func drainAndStop() async {
+        self.isEnding.store(true, ordering: .releasing)
+        if !self.hasDrained {
+            self.stage = .draining
+            _ = await self.drain()
+        }
+        await self.end()
+    }
+
+    /// Accepts nothing more and waits for what is open until the deadline; false when it was taken
+    /// back.
+    private func drain() async -> Bool {
+        if self.isResuming { await self.lastChange?.value }
+        let cancelled = self.drainsCancelled
         let allowed =
             self.drainRequested ?? self.live?.configuration.timeouts.drain ?? Limits.drainTimeout
         let open = await self.openConnections()
+        guard self.drainsCancelled == cancelled else { return false }
         self.logger.notice(
             "draining: \(open) open connections, at most \(DurationText.text(allowed))",
             metadata: ["open": "\(open)"])
         let deadline = monotonicNow().advanced(byNanoseconds: allowed.nanoseconds)
         let drained = await self.fleet.drain(
             deadline: deadline, timeout: allowed + Self.stopTimeout
-        ) { await self.closeListeners() }
+        ) { await self.closeListeners(unlessCancelledSince: cancelled) }
+        guard self.drainsCancelled == cancelled else { return false }
+        self.hasDrained = true
         if !drained { self.logger.warning("connections were still open at the deadline") }
-        await self.end()
+        return true
     }
 
     /// Ends what a drain still waits for.
@@ -34,7 +108,10 @@ extension ControlPlane {
     }
 
     /// New connections are refused by the kernel from now on, instead of waiting for nobody.
-    private func closeListeners() { self.sockets.closeAll() }
+    private func closeListeners(unlessCancelledSince cancelled: Int) {
+        guard self.drainsCancelled == cancelled else { return }
+        self.sockets.closeAll()
+    }
 
     private func end() async {
         let ended = await self.fleet.stop(timeout: Self.stopTimeout)

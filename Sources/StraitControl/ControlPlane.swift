@@ -8,6 +8,7 @@ internal import StraitCore
 internal import StraitEngine
 internal import StraitPosix
 internal import StraitSnapshot
+internal import Synchronization
 
 /// Why a router could not start.
 package enum StartFailure: Error, Sendable {
@@ -44,11 +45,21 @@ package actor ControlPlane: Service {
     var epoch: UInt64 = 0
     var epochStarted = monotonicNow()
     var reloads = ReloadFacts()
+    /// The deadline that an operator gave with a drain.
     var drainRequested: Duration?
-    private var lastChange: Task<ReloadOutcome, Never>?
+    /// Counts drains that were taken back: one that awaits something knows whether it still holds.
+    var drainsCancelled = 0
+    /// Whether workers are being told that a drain was taken back.
+    var isResuming = false
+    /// Whether nothing is open any more, or the deadline has passed.
+    var hasDrained = false
+    /// Set when the process must end: no drain is taken back any more.
+    nonisolated let isEnding = Atomic<Bool>(false)
+    /// One element for each drain that an operator asks for; finished by a signal.
+    nonisolated let drains = AsyncStream<Void>.makeStream()
+    var lastChange: Task<Void, Never>?
     private var marks: [String: FileMark] = [:]
     private var pendingMarks: [String: FileMark] = [:]
-    private let shutdown = AsyncStream<Void>.makeStream()
 
     /// Starts the workers.
     ///
@@ -80,6 +91,8 @@ package actor ControlPlane: Service {
             throw .engine(error.description)
         }
         self.liveRevisions = Array(repeating: 0, count: self.fleet.workers)
+        self.compiler.descriptors = DescriptorLimit(
+            descriptors: Sockets.descriptorLimit(), workers: self.fleet.workers)
     }
 
     /// Hands the workers' reports to who waits for them, until cancelled.
@@ -91,8 +104,6 @@ package actor ControlPlane: Service {
     /// How many workers obey the newest snapshot.
     var workersLive: Int {
         let revision = self.live?.snapshot.revision ?? 0
-        self.compiler.descriptors = DescriptorLimit(
-            descriptors: Sockets.descriptorLimit(), workers: self.fleet.workers)
         return self.liveRevisions.count { $0 == revision }
     }
 
@@ -110,14 +121,15 @@ package actor ControlPlane: Service {
         }
     }
 
-    /// Runs until graceful shutdown, then drains and ends the workers.
+    /// Runs until graceful shutdown, or a drain that nobody takes back; then ends the workers.
     package func run() async throws {
         await withTaskGroup(of: Void.self) { group in
             group.addTask { await self.watch() }
             await withGracefulShutdownHandler {
-                for await _ in self.shutdown.stream { break }
+                for await _ in self.drains.stream where await self.drainUnlessCancelled() { break }
             } onGracefulShutdown: {
-                self.shutdown.continuation.finish()
+                self.isEnding.store(true, ordering: .releasing)
+                self.drains.continuation.finish()
             }
             group.cancelAll()
         }
@@ -213,15 +225,15 @@ package actor ControlPlane: Service {
     }
 
     /// Changes happen one after the other, in the order in which they were asked for.
-    private func inTurn(
-        _ change: @escaping @Sendable (isolated ControlPlane) async -> ReloadOutcome
-    ) async -> ReloadOutcome {
+    func inTurn<Outcome: Sendable>(
+        _ change: @escaping @Sendable (isolated ControlPlane) async -> Outcome
+    ) async -> Outcome {
         let previous = self.lastChange
         let task = Task {
-            _ = await previous?.value
+            await previous?.value
             return await change(self)
         }
-        self.lastChange = task
+        self.lastChange = Task { _ = await task.value }
         return await task.value
     }
 
@@ -256,11 +268,5 @@ package actor ControlPlane: Service {
         paths.insert(self.path)
         paths.formUnion(self.marks.keys)  // what a refused configuration named stays watched
         return Dictionary(uniqueKeysWithValues: paths.map { ($0, FileMark(path: $0)) })
-    }
-
-    /// Ends ``run()`` as a signal would: the caller sees to the rest of the process.
-    package func requestDrain(within deadline: Duration?) {
-        if let deadline { self.drainRequested = deadline }
-        self.shutdown.continuation.finish()
     }
 }

@@ -98,6 +98,12 @@ package actor WorkerFleet {
         return drained
     }
 
+    /// Takes a drain back: who waits for it goes on, and workers may listen again.
+    package func resume() {
+        self.engine.broadcast(.resume)
+        self.finish(.drained)
+    }
+
     /// Moves the deadline of a drain that is under way to now.
     package func hasten() { self.engine.broadcast(.drain(deadline: monotonicNow())) }
 

@@ -10,6 +10,9 @@ extension Worker {
         switch command {
         case .apply(let snapshot, let sockets): self.apply(snapshot, sockets)
         case .drain(let deadline): self.drain(deadline)
+        case .resume:
+            self.drainDeadline = nil
+            self.saidDrained = false
         case .collectMetrics(let token):
             self.reports(.metrics(token: token, self.metricsNow()))
         case .listConnections(let token, let limit):

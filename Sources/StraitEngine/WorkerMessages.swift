@@ -25,6 +25,8 @@ package enum WorkerCommand: Sendable {
     case apply(Snapshot, sockets: [ListenerSocket])
     /// Accept nothing more; end what is still open when `deadline` (monotonic) has passed.
     case drain(deadline: Instant)
+    /// Take a drain back; a snapshot that comes next says where to listen again.
+    case resume
     /// Report the counters.
     case collectMetrics(token: UInt64)
     /// Report open connections, at most `limit`.

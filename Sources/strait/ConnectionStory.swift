@@ -2,6 +2,7 @@
 
 internal import Foundation
 internal import StraitControl
+internal import StraitCore
 
 /// What happened to one connection, for people.
 struct ConnectionStory {
@@ -25,6 +26,7 @@ struct ConnectionStory {
         self.add("connect", self.connect, &lines)
         self.add("relay", self.relay, &lines)
         lines.append(self.ending)
+        if let remedy = self.remedy { lines.append("it would have passed with \(remedy)") }
         return lines.map { $0 + "\n" }.joined()
     }
 
@@ -98,6 +100,19 @@ struct ConnectionStory {
         let check = self.word("strait.check").map { " (check \($0))" } ?? ""
         return "\(reason) by \(self.word("strait.side") ?? "?") in phase "
             + "\(self.word("strait.phase") ?? "?")\(check)\(more)"
+    }
+
+    /// What would have let a refused connection pass.
+    private var remedy: String? {
+        guard let kind = self.word("strait.reason").flatMap({ CloseReason.Kind(rawValue: $0) })
+        else { return nil }
+        var facts = RefusalFacts()
+        facts.serverName = self.word("server.address")
+        facts.listener = self.word("strait.listener")
+        facts.tenant = self.word("strait.tenant")
+        facts.peer = self.word("network.peer.address") ?? self.word("client.address")
+        facts.upstream = self.word("strait.upstream.address")
+        return facts.remedy(for: kind)
     }
 
     private func endpoint(_ address: String, _ port: String) -> String? {

@@ -66,15 +66,30 @@ struct ReloadCommand: ParsableCommand {
     func run() throws {
         let (status, body) = try self.admin.request("POST", "/v1/reload")
         let answer: ReloadAnswer
+              strait drain --cancel         take it back, while something is still open
         do {
             answer = try AnswerJSON.decode(ReloadAnswer.self, from: body)
         } catch {
             throw CommandFailure(.refused, AdminOptions.sentence(status, body))
         }
+    @Flag(help: "Take a drain back: listen and route again. Not after a signal.")
+    var cancel = false
+
         switch self.format.format {
         case .json:
             writeOutput(String(decoding: try AnswerJSON.encode(answer), as: UTF8.self) + "\n")
+    func validate() throws {
+        guard !self.cancel || self.seconds == nil else {
+            throw ValidationError("--cancel takes a drain back: it has no --seconds")
+        }
+    }
+
         case .text:
+        guard !self.cancel else {
+            let answer = try self.admin.ask(SentenceAnswer.self, "DELETE", "/v1/drain")
+            try self.format.write(answer) { $0.text + "\n" }
+            return
+        }
             for problem in answer.problems { writeOutput(problem.text + "\n") }
             writeOutput(answer.text + "\n")
         }

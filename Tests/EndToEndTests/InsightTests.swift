@@ -97,6 +97,8 @@ extension EndToEnd {
                 "explain", "--connection", id, "--admin", rig.router.adminSocket,
             ])
             #expect(told.text.contains("name_unknown"), "\(told)")
+            #expect(
+                told.text.contains("it would have passed with explained.test among"), "\(told)")
         }
 
         @Test("check reports every problem at once, with its line")

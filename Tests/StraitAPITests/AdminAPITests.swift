@@ -84,6 +84,9 @@ import Testing
         Route(
             method: "POST", target: "/v1/drain?seconds=soon", status: 400, contentType: json,
             says: "seconds"),
+        Route(
+            method: "DELETE", target: "/v1/drain", status: 200, contentType: json,
+            says: "not draining"),
         Route(method: "GET", target: "/", status: 404, contentType: json, says: "no such"),
         Route(method: "GET", target: "/nothing", status: 404, contentType: json, says: "no such"),
         Route(method: "GET", target: "/v1/drain", status: 404, contentType: json, says: "no such"),
@@ -121,6 +124,22 @@ import Testing
             VersionAnswer.self, from: try await rig.ask("GET", "/version").bytes)
         #expect(version == VersionAnswer.current)
         try await rig.end()
+    }
+
+    @Test("a drain makes readiness 503, and taking it back 200 again")
+    func drain() async throws {
+        let rig = try await Rig()
+        let held = try await rig.hold()
+        let running = Task { try await rig.control.run() }
+        #expect(try await rig.ask("POST", "/v1/drain?seconds=3600").status == 202)
+        let readiness = try await rig.ask("GET", "/readyz")
+        #expect(readiness.status == 503 && readiness.body.hasPrefix("draining"))
+        #expect(try await rig.ask("POST", "/v1/reload").status == 409)
+        #expect(try await rig.ask("DELETE", "/v1/drain").status == 200)
+        #expect(try await rig.ask("GET", "/readyz").status == 200)
+        #expect(try await rig.ask("POST", "/v1/reload").status == 200)
+        try await rig.end(running)
+        #expect(await held.endsSilently())
     }
 
     @Test("a reload tells its verdict with 200, and the problems with 409")

@@ -5,6 +5,8 @@ import Logging
 import StraitConfig
 import StraitControl
 import StraitCore
+import StraitEngine
+import StraitPosix
 import Testing
 
 @Suite("ControlPlane, on loopback", .timeLimit(.minutes(1))) struct ControlPlaneTests {
@@ -38,10 +40,16 @@ import Testing
             try Data(text.utf8).write(to: self.folder.appendingPathComponent("strait.yaml"))
         }
 
-        /// Drains and ends the workers.
-        func end() async throws {
+        /// The address of the first listener, as the kernel has it.
+        func address() async throws -> SocketAddress {
+            let listener = try #require(await self.control.status().listeners.first)
+            return try #require(SocketAddress(listener.address))
+        }
+
+        /// Drains and ends the workers; `running` is what runs the control plane already.
+        func end(_ running: Task<Void, any Error>? = nil) async throws {
             await self.control.requestDrain(within: .zero)
-            try await self.control.run()
+            if let running { try await running.value } else { try await self.control.run() }
             self.delivery.cancel()
             try FileManager.default.removeItem(at: self.folder)
         }
@@ -228,5 +236,112 @@ import Testing
             Issue.record("a change must be refused while draining")
             return
         }
+    }
+
+    // MARK: Drains that are taken back
+
+    private static let patient = text { $0.more += "timeouts: { first_byte: 60s, hello: 60s }\n" }
+
+    /// A connection that has begun a hello: the kernel hands over none that has said nothing.
+    private static func connect(_ address: SocketAddress) throws(PosixError) -> BlockingStream {
+        let stream = try BlockingStream(connectingTo: address, timeoutMilliseconds: 10_000)
+        try stream.send([22])
+        return stream
+    }
+
+    @Test("a drain that is taken back leaves the router ready, and what was open, open")
+    func cancelled() async throws {
+        let rig = try await Rig(Self.patient)
+        let control = rig.control
+        let running = Task { try await control.run() }
+        let before = try await rig.address()
+        let held = try Self.connect(before)
+        while await control.status().openConnections == 0 {}
+        await control.requestDrain(within: .seconds(3600))
+        #expect(await control.readiness().status == "draining")
+        var isRefused = false
+        while !isRefused {
+            await Task.yield()
+            do { _ = try Self.connect(before) } catch { isRefused = error.isRefused }
+        }
+        #expect(await control.cancelDrain() == .cancelled)
+        #expect(await control.readiness().isReady)
+        let open = await control.status().openConnections
+        let fresh = try Self.connect(try await rig.address())
+        while await control.status().openConnections < open + 1 {}
+        #expect(open >= 1, "the first connection was kept")
+        guard case .unchanged(1) = await control.reload(trigger: "test") else {
+            Issue.record("changes are taken again")
+            return
+        }
+        try await rig.end(running)
+        #expect(await control.cancelDrain() == .tooLate)
+        #expect(held.descriptor != fresh.descriptor)
+    }
+
+    @Test("what does not drain has nothing to take back")
+    func notDraining() async throws {
+        let rig = try await Rig(Self.text())
+        #expect(await rig.control.cancelDrain() == .notDraining)
+        #expect(await rig.control.readiness().isReady)
+        try await rig.end()
+    }
+
+    @Test("a drain whose address is somebody else's by now goes on")
+    func addressGone() async throws {
+        let free = try Sockets.listen(
+            on: .ip(IPAddress(v4: 0x7F00_0001), port: 0), backlog: 1, defersAccept: false,
+            keepaliveIdleMilliseconds: 0, userTimeoutMilliseconds: 0)
+        let address = try #require(ListenerSockets.boundAddress(free))
+        Sockets.close(free)
+        let rig = try await Rig(Self.patient.replacingFirst("127.0.0.1:0", with: "\(address)"))
+        let control = rig.control
+        let running = Task { try await control.run() }
+        let held = try Self.connect(address)
+        while await control.status().openConnections == 0 {}
+        await control.requestDrain(within: .seconds(3600))
+        var taken: Int32?
+        while taken == nil {
+            await Task.yield()
+            do throws(PosixError) {
+                taken = try Sockets.listen(
+                    on: address, backlog: 1, defersAccept: false, keepaliveIdleMilliseconds: 0,
+                    userTimeoutMilliseconds: 0)
+            } catch { continue }  // the listener is not closed yet
+        }
+        guard case .refused(let reason) = await control.cancelDrain() else {
+            Issue.record("the address is taken")
+            return
+        }
+        #expect(reason.contains("\(address)"))
+        #expect(await control.readiness().status == "draining")
+        Sockets.close(taken ?? -1)
+        #expect(await control.cancelDrain() == .cancelled)
+        #expect(held.descriptor >= 0)
+        try await rig.end(running)
+    }
+
+    @Test("drains, cancellations and changes at once end in one of the two states")
+    func drainsAtOnce() async throws {
+        let rig = try await Rig(Self.patient)
+        let control = rig.control
+        let running = Task { try await control.run() }
+        let held = try Self.connect(try await rig.address())
+        while await control.status().openConnections == 0 {}
+        for _ in 0..<20 {
+            await withTaskGroup(of: Void.self) { group in
+                group.addTask { await control.requestDrain(within: .seconds(3600)) }
+                group.addTask { _ = await control.cancelDrain() }
+                group.addTask { _ = await control.reload(trigger: "test") }
+                group.addTask { await control.requestDrain(within: .seconds(3600)) }
+            }
+            let outcome = await control.cancelDrain()
+            #expect(outcome == .cancelled || outcome == .notDraining)
+            #expect(await control.readiness().isReady)
+        }
+        let fresh = try Self.connect(try await rig.address())
+        while await control.status().openConnections < 2 {}
+        #expect(held.descriptor != fresh.descriptor)
+        try await rig.end(running)
     }
 }
