@@ -103,7 +103,7 @@ enum Keys {
     static let metrics: [Key] = [
         Key(
             "tenants", .integer(0...10_000), default: "200",
-            "Tenants with series of their own; all others share the series `other`.")
+            "Tenants with series of their own, in alphabetical order; others share `other`.")
     ]
 
     static let tls: [Key] = [

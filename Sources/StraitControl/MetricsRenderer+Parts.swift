@@ -82,6 +82,11 @@ extension MetricsRenderer {
         }
     }
 
+    /// Why an address of an upstream may not do.
+    static let connectErrors: [CloseReason.Kind] = [
+        .connectFailed, .connectTimeout, .upstreamTLSFailed, .upstreamTLSRefused,
+    ]
+
     func addUpstreams(_ text: inout PrometheusText) {
         let slots = self.directory.liveUpstreams.sorted()
             .filter { self.directory.upstreams.indices.contains($0) }
@@ -89,11 +94,14 @@ extension MetricsRenderer {
             "strait_upstream_connect_errors_total", .counter, "Connects to upstreams that failed.")
         for slot in slots {
             let labels = self.directory.upstreams[slot]
-            text.sample(
-                [
-                    "tenant": labels.tenant, "service": labels.service,
-                    "upstream": labels.address,
-                ], self.workers.reduce(UInt64(0)) { $0 &+ ($1.connectErrors[slot] ?? 0) })
+            for reason in Self.connectErrors {
+                let key = WorkerMetrics.ConnectErrorKey(slot: slot, reason: reason)
+                text.sample(
+                    [
+                        "tenant": labels.tenant, "service": labels.service,
+                        "upstream": labels.address, "reason": reason.rawValue,
+                    ], self.workers.reduce(UInt64(0)) { $0 &+ ($1.connectErrors[key] ?? 0) })
+            }
         }
         text.family(
             "strait_upstream_connect_duration_seconds", .histogram,
@@ -219,11 +227,12 @@ extension MetricsRenderer {
             text.sample(["worker": String(worker.worker)], seconds: worker.busyNanoseconds)
         }
         text.family(
-            "strait_worker_loop_delay_seconds", .histogram,
-            "How long events waited for their turn.")
+            "strait_worker_turn_duration_seconds", .histogram,
+            "How long turns of the loop took, from waking with events to waiting again.")
         for worker in self.workers {
             text.histogram(
-                ["worker": String(worker.worker)], worker.loopDelay, exponents: Self.loopExponents)
+                ["worker": String(worker.worker)], worker.turnDuration,
+                exponents: Self.turnExponents)
         }
         text.family(
             "strait_log_lines_dropped_total", .counter,

@@ -269,21 +269,50 @@ package struct MetricsRenderer: Sendable {
                 ["protocol": key.serviceProtocol, "mode": key.mode], histogram,
                 exponents: Self.connectionExponents)
         }
+        self.addPhases(&text)
+    }
+
+    private struct PhaseSeries: Hashable {
+        var phase: Phase
+        var serviceProtocol: String
+    }
+
+    /// Also those of services that are gone: a sum over services may not go down.
+    private func addPhases(_ text: inout PrometheusText) {
+        var sums: [PhaseSeries: WorkerMetrics.Histogram] = [:]
+        for slot in self.directory.liveServices {
+            let spoken = self.directory.labels(ofSlot: slot).serviceProtocol
+            for phase in Self.measuredPhases {
+                sums[PhaseSeries(phase: phase, serviceProtocol: spoken)] = .init()
+            }
+        }
+        for (key, histogram) in self.workers.flatMap(\.phaseDuration) {
+            let series = PhaseSeries(
+                phase: key.phase,
+                serviceProtocol: self.directory.labels(ofSlot: key.slot).serviceProtocol)
+            sums[series, default: .init()].add(histogram)
+        }
         text.family(
             "strait_phase_duration_seconds", .histogram, "How long each phase lasted.")
-        for phase in Phase.allCases {
-            var sum = WorkerMetrics.Histogram()
-            for worker in self.workers { sum.add(worker.phaseDuration[phase]) }
-            text.histogram(["phase": phase.name], sum, exponents: Self.phaseExponents)
+        for (key, sum) in sums.sorted(by: {
+            ($0.key.phase.rawValue, $0.key.serviceProtocol)
+                < ($1.key.phase.rawValue, $1.key.serviceProtocol)
+        }) {
+            text.histogram(
+                ["phase": key.phase.name, "protocol": key.serviceProtocol], sum,
+                exponents: Self.phaseExponents)
         }
     }
+
+    /// The others take no time of their own.
+    private static let measuredPhases: [Phase] = [.peek, .handshake, .connect]
 
     /// 128 us to 1.2 h.
     static let connectionExponents = 7...32
     /// 128 us to 67 s.
     static let phaseExponents = 7...26
     /// 16 us to 1.05 s.
-    static let loopExponents = 4...20
+    static let turnExponents = 4...20
 }
 
 extension WorkerMetrics.Histogram {

@@ -138,13 +138,13 @@ package struct SnapshotCompiler: Sendable {
             tenantMarks: TenantMark.all(of: snapshot, configuration))
     }
 
-    /// Gives the first tenants series of their own, and lets those that have them keep them.
+    /// Gives tenants series of their own, the first in alphabetical order.
+    ///
+    /// So it is the same after a restart and on every router with these tenants, and does not
+    /// depend on who stands where in the file.
     private mutating func chooseOwnSeries(_ configuration: Configuration) {
-        let names = configuration.tenants.map(\.name)
-        self.ownSeries.formIntersection(names)
-        for name in names where self.ownSeries.count < configuration.metrics.tenants {
-            self.ownSeries.insert(name)
-        }
+        let names = configuration.tenants.map(\.name).sorted()
+        self.ownSeries = Set(names.prefix(configuration.metrics.tenants))
     }
 
     private func directory(

@@ -100,7 +100,7 @@ struct Worker: ~Copyable {
             let done = monotonicNow()
             self.metrics.busyNanoseconds &+= done.nanoseconds(since: woken)
             if count > 0 {
-                self.metrics.loopDelay.record(nanoseconds: done.nanoseconds(since: woken))
+                self.metrics.turnDuration.record(nanoseconds: done.nanoseconds(since: woken))
             }
         }
         self.log.flush()

@@ -58,6 +58,30 @@ package struct WorkerMetrics: Sendable {
             self.alert = TLSAlert(rawValue: alert)?.rawValue
         }
     }
+    /// What the durations of phases are counted by.
+    package struct PhaseKey: Hashable, Sendable {
+        /// The service's slot.
+        package var slot: Int
+        /// The phase that lasted.
+        package var phase: Phase
+        /// One series of ``phaseDuration``.
+        package init(slot: Int, phase: Phase) {
+            self.slot = slot
+            self.phase = phase
+        }
+    }
+    /// What failed attempts to connect are counted by.
+    package struct ConnectErrorKey: Hashable, Sendable {
+        /// ``UpstreamPlan/metricsSlot`` of the address.
+        package var slot: Int
+        /// Why this address did not do.
+        package var reason: CloseReason.Kind
+        /// One series of ``connectErrors``.
+        package init(slot: Int, reason: CloseReason.Kind) {
+            self.slot = slot
+            self.reason = reason
+        }
+    }
     /// Bytes of one service; advanced while its connections are open.
     package struct Bytes: Sendable {
         /// Bytes from downstreams, of what is relayed: inside TLS where TLS ends here.
@@ -105,19 +129,19 @@ package struct WorkerMetrics: Sendable {
     package var alerts: [AlertKey: UInt64] = [:]
     /// By slot.
     package var bytes: [Int: Bytes] = [:]
-    /// Attempts that failed, by ``UpstreamPlan/metricsSlot``.
-    package var connectErrors: [Int: UInt64] = [:]
+    /// Attempts that failed.
+    package var connectErrors: [ConnectErrorKey: UInt64] = [:]
     /// By ``UpstreamPlan/metricsSlot`` of the address that answered: from the first attempt on any
     /// address to the start of the relay.
     package var connectDuration: [Int: Histogram] = [:]
     /// Whole connections, from accept to close, by slot.
     package var connectionDuration: [Int: Histogram] = [:]
-    /// By phase, over all services.
-    package var phaseDuration: [Phase: Histogram] = [:]
+    /// How long phases lasted.
+    package var phaseDuration: [PhaseKey: Histogram] = [:]
     /// Time that was not spent waiting for events.
     package var busyNanoseconds: UInt64 = 0
-    /// How long turns with events took: an event waited no longer for its turn.
-    package var loopDelay = Histogram()
+    /// How long turns of the loop took, from waking with events to waiting again.
+    package var turnDuration = Histogram()
     /// Lines for the operator that were left out because the same was said lately.
     package var logLinesSuppressed: UInt64 = 0
     /// How often accepting paused because descriptors or memory had run out.

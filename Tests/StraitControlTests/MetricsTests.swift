@@ -90,7 +90,12 @@ import Testing
                 "strait_tls_handshakes_total", ["tenant": "acme", "version": "1.3"],
                 ["resumed": "false", "client_certificate": "false"]),
             Self.line(
-                "strait_upstream_connect_errors_total", www, ["upstream": "127.0.0.1:8080"]),
+                "strait_upstream_connect_errors_total", www,
+                ["upstream": "127.0.0.1:8080", "reason": "connect_timeout"]),
+            Self.line(
+                "strait_phase_duration_seconds_count", ["phase": "connect", "protocol": "web"]),
+            Self.line(
+                "strait_phase_duration_seconds_count", ["phase": "peek", "protocol": "unknown"]),
         ]
         for line in lines { #expect(text.contains(line), "\(line)") }
     }
@@ -157,6 +162,63 @@ import Testing
         #expect(!Self.text([worker], second.directory).contains(#"service="www""#))
         worker.open[old] = 1
         #expect(Self.text([worker], second.directory).contains(#"service="www""#))
+    }
+
+    @Test("phases are told apart by protocol, connects that failed by their reason")
+    func phases() throws {
+        let directory = try Self.directory()
+        let slot = try #require(directory.liveServices.max())
+        let upstream = try #require(directory.liveUpstreams.max())
+        var one = WorkerMetrics(worker: 0)
+        one.phaseDuration[.init(slot: slot, phase: .connect), default: .init()]
+            .record(nanoseconds: 1_000_000)
+        one.phaseDuration[.init(slot: 0, phase: .peek), default: .init()]
+            .record(nanoseconds: 1_000_000)
+        one.connectErrors[.init(slot: upstream, reason: .upstreamTLSFailed)] = 4
+        var two = WorkerMetrics(worker: 1)
+        two.phaseDuration = one.phaseDuration
+        let text = Self.text([one, two], directory)
+        let name = "strait_phase_duration_seconds_count"
+        let expected = [
+            Self.line(name, ["phase": "connect", "protocol": "web"], [:], 2),
+            Self.line(name, ["phase": "connect", "protocol": "unknown"], [:], 0),
+            Self.line(name, ["phase": "peek", "protocol": "unknown"], [:], 2),
+            Self.line(name, ["phase": "peek", "protocol": "web"], [:], 0),
+            #"upstream="127.0.0.1:8080",reason="upstream_tls_failed"} 4"#,
+            #"upstream="127.0.0.1:8080",reason="connect_failed"} 0"#,
+        ]
+        for line in expected { #expect(text.contains(line), "\(line)") }
+        let count = text.split(separator: "\n").count { $0.hasPrefix(name) }
+        #expect(count == 6, "three phases, two protocols")
+    }
+
+    @Test(
+        "which tenants have series of their own does not depend on the order of the file",
+        arguments: [["acme", "blue", "carrot"], ["carrot", "blue", "acme"]])
+    func foldingOrder(names: [String]) throws {
+        let tenants = names.map {
+            """
+              - name: \($0)
+                domains: [\($0).test]
+                services:
+                  - { name: shop, protocol: web, upstreams: [{ address: "tcp://127.0.0.1:80" }] }
+            """
+        }
+        var compiling = Compiling()
+        for (count, shown) in [(1, ["acme"]), (2, ["acme", "blue"]), (3, names.sorted())] {
+            let text = """
+                region: local
+                router: r-1
+                listeners:
+                  - { name: public, address: "127.0.0.1:8443", protocols: [tls] }
+                tenants:
+                \(tenants.joined(separator: "\n"))
+                metrics: { tenants: \(count) }
+                """
+            let directory = try compiling.compile(text).directory
+            let live = Set(directory.liveServices.map { directory.labels(ofSlot: $0).tenant })
+            #expect(live == Set(shown + ["unknown"] + (count < 3 ? ["other"] : [])))
+        }
     }
 
     @Test("tenants beyond metrics.tenants share the series of other")

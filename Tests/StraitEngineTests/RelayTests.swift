@@ -212,7 +212,8 @@ import Testing
         let far = try upstream.accept()
         try far.send("hello")
         #expect(try downstream.receive(exactly: 5) == Array("hello".utf8))
-        #expect(try setup.rig.metrics().connectErrors == [0: 1])
+        #expect(
+            try setup.rig.metrics().connectErrors == [.init(slot: 0, reason: .connectFailed): 1])
     }
 
     @Test("without an upstream the downstream is closed, and the record says why")

@@ -304,7 +304,8 @@ extension Worker {
             .record(nanoseconds: self.now.nanoseconds(since: times.accepted))
         func phase(_ phase: Phase, _ start: Instant, _ end: Instant) {
             guard start > .zero, end >= start else { return }
-            self.metrics.phaseDuration[phase, default: .init()]
+            let key = WorkerMetrics.PhaseKey(slot: slot, phase: phase)
+            self.metrics.phaseDuration[key, default: .init()]
                 .record(nanoseconds: end.nanoseconds(since: start))
         }
         phase(.peek, times.accepted, times.routed)

@@ -49,7 +49,8 @@ extension Worker {
         let number = connection.value.upstream.socket.number
         let said = detail ?? (number >= 0 ? Sockets.pendingError(number)?.description : nil)
         if let upstream = connection.value.upstreamPlan {
-            self.metrics.connectErrors[upstream.metricsSlot, default: 0] += 1
+            let key = WorkerMetrics.ConnectErrorKey(slot: upstream.metricsSlot, reason: kind)
+            self.metrics.connectErrors[key, default: 0] += 1
             connection.value.detail = "\(upstream.address): \(said ?? kind.rawValue)"
         }
         self.perform(index, connection.value.connect.failed(kind))
