@@ -157,6 +157,12 @@ if !engineOnly {
                 .product(name: "Logging", package: "swift-log"),
             ], swiftSettings: common),
         .testTarget(
+            name: "StraitCommandTests",
+            dependencies: [
+                "strait", "StraitControl",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ], swiftSettings: common),
+        .testTarget(
             name: "EndToEndTests", dependencies: ["strait"], exclude: ["Clients"],
             swiftSettings: common),
     ]

@@ -1,7 +1,5 @@
 // What is wrong with a configuration, in words that an operator can act on.
 
-private import Foundation
-
 /// One thing that is wrong: where, what was found, what was expected, and what to do.
 package struct ConfigurationProblem: Sendable, Equatable, Error {
     /// Whether the configuration can be used all the same.
@@ -54,35 +52,6 @@ package struct ConfigurationProblem: Sendable, Equatable, Error {
                 expected  \(self.expected)
                 remedy    \(self.remedy)
             """
-    }
-
-    /// One JSON object on one line, keys in alphabetical order.
-    package var json: String {
-        let fields: [(String, String)] = [
-            ("code", Self.quoted(self.code.rawValue)), ("column", "\(self.column)"),
-            ("expected", Self.quoted(self.expected)), ("file", Self.quoted(self.file)),
-            ("found", Self.quoted(self.found)), ("line", "\(self.line)"),
-            ("path", Self.quoted(self.path)), ("remedy", Self.quoted(self.remedy)),
-            ("severity", Self.quoted(self.severity.rawValue)),
-        ]
-        return "{" + fields.map { "\"\($0.0)\":\($0.1)" }.joined(separator: ",") + "}"
-    }
-
-    /// A JSON string, RFC 8259 §7.
-    static func quoted(_ text: String) -> String {
-        var quoted = "\""
-        for scalar in text.unicodeScalars {
-            switch scalar {
-            case "\"": quoted += "\\\""
-            case "\\": quoted += "\\\\"
-            case "\n": quoted += "\\n"
-            case "\t": quoted += "\\t"
-            case _ where scalar.value < 0x20 || scalar.value == 0x7F:
-                quoted += "\\u" + String(format: "%04x", scalar.value)
-            default: quoted.unicodeScalars.append(scalar)
-            }
-        }
-        return quoted + "\""
     }
 }
 

@@ -15,7 +15,7 @@ indirect enum SchemaValue {
         let inner = String(repeating: "  ", count: indentation + 1)
         let outer = String(repeating: "  ", count: indentation)
         switch self {
-        case .text(let text): return ConfigurationProblem.quoted(text)
+        case .text(let text): return JSONString.quoted(text)
         case .number(let number): return "\(number)"
         case .flag(let flag): return "\(flag)"
         case .array(let items):
@@ -24,7 +24,7 @@ indirect enum SchemaValue {
         case .object(let members):
             let lines = members.sorted { $0.key < $1.key }.map { key, value in
                 let value = value.text(indentation: indentation + 1)
-                return "\(inner)\(ConfigurationProblem.quoted(key)): \(value)"
+                return "\(inner)\(JSONString.quoted(key)): \(value)"
             }
             return "{\n" + lines.joined(separator: ",\n") + "\n\(outer)}"
         }

@@ -51,7 +51,7 @@ final class ReadingContext {
     /// Text that an operator wrote, in quotes, on one line, not longer than a line of a terminal.
     static func quoted(_ text: String) -> String {
         let cut = text.count > 80 ? String(text.prefix(77)) + "..." : text
-        return ConfigurationProblem.quoted(cut)
+        return JSONString.quoted(cut)
     }
 
     /// `a, b or c`.

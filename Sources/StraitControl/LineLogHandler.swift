@@ -2,6 +2,7 @@
 
 internal import Foundation
 package import Logging
+internal import StraitConfig
 internal import StraitPosix
 
 /// Turns log events into lines and hands them to a writer.
@@ -76,7 +77,7 @@ package struct LineLogHandler: LogHandler {
     /// A value for the text form: quoted where it holds spaces or quotes.
     private static func word(_ value: String) -> String {
         let plain = value.utf8.allSatisfy { $0 > 0x20 && $0 != 0x22 && $0 != 0x5C && $0 != 0x7F }
-        return plain && !value.isEmpty ? value : JSONText.quoted(value)
+        return plain && !value.isEmpty ? value : JSONString.quoted(value)
     }
 
     private static func oneLine(_ message: String) -> String {
@@ -97,28 +98,9 @@ struct JSONText {
     private var fields: [String] = []
 
     mutating func add(_ key: String, _ value: String) {
-        self.fields.append("\(Self.quoted(key)):\(Self.quoted(value))")
+        self.fields.append("\(JSONString.quoted(key)):\(JSONString.quoted(value))")
     }
 
     /// The whole object.
     var object: String { "{" + self.fields.joined(separator: ",") + "}" }
-
-    /// A JSON string, RFC 8259 §7.
-    static func quoted(_ text: String) -> String {
-        var quoted = "\""
-        for scalar in text.unicodeScalars {
-            switch scalar {
-            case "\"": quoted += "\\\""
-            case "\\": quoted += "\\\\"
-            case "\n": quoted += "\\n"
-            case "\r": quoted += "\\r"
-            case "\t": quoted += "\\t"
-            case _ where scalar.value < 0x20 || scalar.value == 0x7F:
-                let digits = String(scalar.value, radix: 16)
-                quoted += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
-            default: quoted.unicodeScalars.append(scalar)
-            }
-        }
-        return quoted + "\""
-    }
 }

@@ -37,7 +37,7 @@ package final class RecordSink: Sendable {
             }
             old?.stop()
         } catch {
-            self.logger.error("access.to cannot be opened: \(error); the old place stays in use")
+            self.logger.error("access.path cannot be opened: \(error); the old place stays in use")
         }
     }
 

@@ -100,9 +100,9 @@ struct AdminOptions: ParsableArguments {
 }
 
 /// Reads a whole HTTP/1.1 answer that ended with its connection.
-enum HTTPAnswerReader {
+package enum HTTPAnswerReader {
     /// Status and body; nil where it is none.
-    static func read(_ bytes: [UInt8]) -> (status: Int, body: [UInt8])? {
+    package static func read(_ bytes: [UInt8]) -> (status: Int, body: [UInt8])? {
         let separator = Array("\r\n\r\n".utf8)
         guard
             let end = bytes.indices.first(where: { bytes[$0...].starts(with: separator) })

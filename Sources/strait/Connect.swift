@@ -18,7 +18,7 @@ struct ConnectCommand: AsyncParsableCommand {
             EXAMPLES
               ssh -o ProxyCommand='strait connect %h' shell.acme.example.com
               strait connect --router 192.0.2.1:443 --ca ca.pem shell.acme.example.com
-              strait connect --service-protocol mysql --listen 127.0.0.1:3306 shop.acme.example.com
+              strait connect --listen 127.0.0.1:3306 --service-protocol mysql shop.acme.test
             """)
 
     @Argument(help: "The service's host name.")

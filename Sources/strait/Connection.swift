@@ -32,17 +32,7 @@ struct ConnectionCommand: ParsableCommand {
             switch self.format.format {
             case .json:
                 writeOutput(String(decoding: try AnswerJSON.encode(rows), as: UTF8.self) + "\n")
-            case .text:
-                var table = TextTable(
-                    "id", "age", "phase", "from", "name", "service", "upstream", "in", "out")
-                for row in rows {
-                    let service = row.service.map { "\(row.tenant ?? "?")/\($0)" }
-                    table.add(
-                        row.id, "\(row.ageSeconds)s", row.phase, row.downstream ?? "",
-                        row.serverName ?? "", service ?? "", row.upstream ?? "",
-                        "\(row.bytesReceived)", "\(row.bytesSent)")
-                }
-                writeOutput(table.text)
+            case .text: writeOutput(AnswerText.connections(rows))
             }
         }
     }
@@ -66,7 +56,7 @@ struct ConnectionCommand: ParsableCommand {
             }
             switch self.format.format {
             case .json: writeOutput(String(decoding: body, as: UTF8.self))
-            case .text: writeOutput(try ConnectionStory(record: body).text)
+            case .text: writeOutput(try AnswerText.story(ofRecord: body))
             }
         }
     }

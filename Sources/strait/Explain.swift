@@ -15,7 +15,7 @@ struct ExplainCommand: ParsableCommand {
         discussion: """
             EXAMPLES
               strait explain --sni orders.acme.example.com --alpn postgresql
-              strait explain --config strait.yaml --sni www.acme.example.com --alpn h2 --port 443
+              strait explain --config strait.yaml --sni www.acme.test --alpn h2 --port 443
               strait explain --as ssh --port 443 --from 203.0.113.7
               strait explain --connection c-0e9m3kq7xw2ab
             """)
@@ -74,7 +74,7 @@ struct ExplainCommand: ParsableCommand {
         switch self.format.format {
         case .json:
             writeOutput(String(decoding: try AnswerJSON.encode(answer), as: UTF8.self) + "\n")
-        case .text: Self.print(answer)
+        case .text: writeOutput(AnswerText.explanation(answer))
         }
         guard answer.decision == "service" else { throw CommandFailure(.refused) }
     }
@@ -92,15 +92,6 @@ struct ExplainCommand: ParsableCommand {
         }
     }
 
-    private static func print(_ answer: ExplainAnswer) {
-        let width = answer.steps.map(\.phase.count).max() ?? 0
-        for step in answer.steps {
-            let phase = step.phase.padding(toLength: width, withPad: " ", startingAt: 0)
-            writeOutput("  \(phase)  \(step.rule): \(step.outcome)\n")
-        }
-        writeOutput("\(answer.text)  (revision \(answer.revision), listener \(answer.listener))\n")
-    }
-
     // MARK: One connection
 
     private func explainConnection(_ id: String) throws {
@@ -110,7 +101,7 @@ struct ExplainCommand: ParsableCommand {
         }
         switch self.format.format {
         case .json: writeOutput(String(decoding: body, as: UTF8.self))
-        case .text: writeOutput(try ConnectionStory(record: body).text)
+        case .text: writeOutput(try AnswerText.story(ofRecord: body))
         }
     }
 }

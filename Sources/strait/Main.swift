@@ -8,8 +8,15 @@ internal import StraitPosix
 struct Main {
     static func main() async {
         ignoreBrokenPipes()
+        switch CommandLineReading(Array(CommandLine.arguments.dropFirst())) {
+        case .command(let command): await Self.run(command)
+        case .end(let status, let message): Self.end(status, message)
+        }
+    }
+
+    private static func run(_ read: sending any ParsableCommand) async {
         do {
-            var command = try StraitCommand.parseAsRoot()
+            var command = read
             if var asynchronous = command as? any AsyncParsableCommand {
                 try await asynchronous.run()
             } else {
@@ -19,14 +26,14 @@ struct Main {
             if !failure.message.isEmpty { writeError("strait: \(failure.message)\n") }
             StraitCommand.exit(withError: ExitCode(failure.status.rawValue))
         } catch {
-            Self.end(with: error)
+            guard case .end(let status, let message) = CommandLineReading.ending(with: error)
+            else { return }
+            Self.end(status, message)
         }
     }
 
-    /// Help and version go to standard output and end well; wrong usage ends with 2, not with 64.
-    private static func end(with error: any Error) -> Never {
-        let status = CommandStatus(parserCode: StraitCommand.exitCode(for: error).rawValue)
-        let message = StraitCommand.fullMessage(for: error)
+    /// What was asked for goes to standard output, what went wrong to standard error.
+    private static func end(_ status: CommandStatus, _ message: String) -> Never {
         if !message.isEmpty {
             if status == .done { writeOutput(message + "\n") } else { writeError(message + "\n") }
         }
@@ -41,7 +48,7 @@ struct StraitCommand: AsyncParsableCommand {
         abstract: "A multi-tenant edge router: SSH, Postgres and web on one port.",
         discussion: """
             EXAMPLES
-              strait config init --domain acme.example.com --service www=http://10.0.3.8:8080
+              strait config init --domain acme.example.com --service www=http://10.0.3.8:80
               strait check strait.yaml
               strait serve --config strait.yaml
               strait explain --sni orders.acme.example.com --alpn postgresql

@@ -17,7 +17,7 @@ struct ServeCommand: AsyncParsableCommand {
         discussion: """
             EXAMPLES
               strait serve --config strait.yaml
-              strait serve --config strait.yaml --check     say what is wrong, start nothing
+              strait serve --config strait.yaml --check    say what is wrong, end
 
             SIGNALS
               HUP   read the configuration again (it is also read when a file changes)

@@ -21,31 +21,7 @@ struct StatusCommand: ParsableCommand {
         switch self.format.format {
         case .json:
             writeOutput(String(decoding: try AnswerJSON.encode(answer), as: UTF8.self) + "\n")
-        case .text: Self.print(answer)
-        }
-    }
-
-    private static func print(_ answer: StatusAnswer) {
-        let names = [answer.router, answer.region.isEmpty ? "" : "(\(answer.region))"]
-            .filter { !$0.isEmpty }.joined(separator: " ")
-        let reload = answer.lastReloadSuccessful ? "" : "  last reload REFUSED"
-        writeOutput(
-            "router \(names)  \(answer.status)  revision \(answer.revision) live on "
-                + "\(answer.workersLive)/\(answer.workers) workers  up \(answer.uptimeSeconds)s  "
-                + "\(answer.openConnections) open\(reload)\n")
-        for listener in answer.listeners {
-            writeOutput("listener \(listener.name)  \(listener.address)\n")
-        }
-        guard !answer.services.isEmpty else { return }
-        var table = TextTable("service", "protocol", "mode", "upstreams", "open")
-        for service in answer.services {
-            table.add(
-                "\(service.tenant)/\(service.service)", service.protocol, service.mode,
-                service.upstreams.joined(separator: " "), service.open.map { "\($0)" } ?? "")
-        }
-        writeOutput(table.text)
-        for certificate in answer.certificates {
-            writeOutput("certificate \(certificate.name)  valid until \(certificate.notAfter)\n")
+        case .text: writeOutput(AnswerText.status(answer))
         }
     }
 }
@@ -66,30 +42,15 @@ struct ReloadCommand: ParsableCommand {
     func run() throws {
         let (status, body) = try self.admin.request("POST", "/v1/reload")
         let answer: ReloadAnswer
-              strait drain --cancel         take it back, while something is still open
         do {
             answer = try AnswerJSON.decode(ReloadAnswer.self, from: body)
         } catch {
             throw CommandFailure(.refused, AdminOptions.sentence(status, body))
         }
-    @Flag(help: "Take a drain back: listen and route again. Not after a signal.")
-    var cancel = false
-
         switch self.format.format {
         case .json:
             writeOutput(String(decoding: try AnswerJSON.encode(answer), as: UTF8.self) + "\n")
-    func validate() throws {
-        guard !self.cancel || self.seconds == nil else {
-            throw ValidationError("--cancel takes a drain back: it has no --seconds")
-        }
-    }
-
         case .text:
-        guard !self.cancel else {
-            let answer = try self.admin.ask(SentenceAnswer.self, "DELETE", "/v1/drain")
-            try self.format.write(answer) { $0.text + "\n" }
-            return
-        }
             for problem in answer.problems { writeOutput(problem.text + "\n") }
             writeOutput(answer.text + "\n")
         }
@@ -103,17 +64,32 @@ struct DrainCommand: ParsableCommand {
         abstract: "Accept nothing new, finish what is open, end the router.",
         discussion: """
             EXAMPLES
-              strait drain                  the deadline is the configuration's timeouts.drain
+              strait drain                  the deadline is timeouts.drain
               strait drain --seconds 600
+              strait drain --cancel         take it back, while something is still open
             """)
 
     @Option(help: "Seconds after which what is still open is ended.")
     var seconds: UInt32?
 
+    @Flag(help: "Take a drain back: listen and route again. Not after a signal.")
+    var cancel = false
+
     @OptionGroup var admin: AdminOptions
     @OptionGroup var format: FormatOptions
 
+    func validate() throws {
+        guard !self.cancel || self.seconds == nil else {
+            throw ValidationError("--cancel takes a drain back: it has no --seconds")
+        }
+    }
+
     func run() throws {
+        guard !self.cancel else {
+            let answer = try self.admin.ask(SentenceAnswer.self, "DELETE", "/v1/drain")
+            try self.format.write(answer) { $0.text + "\n" }
+            return
+        }
         let query = self.seconds.map { "?seconds=\($0)" } ?? ""
         let answer = try self.admin.ask(SentenceAnswer.self, "POST", "/v1/drain" + query)
         try self.format.write(answer) { $0.text + "\n" }

@@ -1,6 +1,5 @@
 // How a problem looks, and how durations are read.
 
-import Foundation
 import StraitConfig
 import Testing
 
@@ -28,20 +27,6 @@ import Testing
         let problem = ConfigurationProblem(
             .fileUnreadable, file: "a.yaml", place: place, found: "f", expected: "e", remedy: "r")
         #expect(problem.text.hasPrefix("a.yaml  error E2001\n"))
-    }
-
-    @Test("is one line of JSON with the same words")
-    func json() throws {
-        #expect(!self.problem.json.contains("\n"))
-        let decoded = try JSONSerialization.jsonObject(with: Data(self.problem.json.utf8))
-        let object = try #require(decoded as? [String: Any])
-        #expect(object["code"] as? String == "E2104")
-        #expect(object["severity"] as? String == "error")
-        #expect(object["line"] as? Int == 14)
-        #expect(object["column"] as? Int == 13)
-        #expect(object["found"] as? String == self.problem.found)
-        #expect(object["remedy"] as? String == self.problem.remedy)
-        #expect(object.count == 9)
     }
 
     @Test("keeps control characters out of the terminal")
