@@ -16,8 +16,12 @@ struct AdminOptions: ParsableArguments {
 
     /// The socket's path.
     var path: String {
-        self.admin ?? ProcessInfo.processInfo.environment["STRAIT_ADMIN"]
-            ?? "/run/strait/admin.sock"
+        self.admin ?? Self.defaultPath
+    }
+
+    /// The socket's path where none is named.
+    static var defaultPath: String {
+        ProcessInfo.processInfo.environment["STRAIT_ADMIN"] ?? "/run/strait/admin.sock"
     }
 
     /// How long an answer may take: a reload waits for every worker.
@@ -29,24 +33,32 @@ struct AdminOptions: ParsableArguments {
     func request(
         _ method: String, _ target: String, body: [UInt8] = []
     ) throws -> (status: Int, body: [UInt8]) {
+        try Self.request(
+            method, target, body: body, path: self.path, milliseconds: Self.timeoutMilliseconds)
+    }
+
+    /// The same of the router at `path`, waiting no longer than `milliseconds` for each step.
+    static func request(
+        _ method: String, _ target: String, body: [UInt8] = [], path: String, milliseconds: Int32
+    ) throws -> (status: Int, body: [UInt8]) {
         let head =
             "\(method) \(target) HTTP/1.1\r\nHost: strait\r\nAccept: application/json\r\n"
             + "Content-Length: \(body.count)\r\nConnection: close\r\n\r\n"
         let answer: [UInt8]
         do throws(PosixError) {
-            guard let address = SocketAddress("unix:" + self.absolutePath) else {
-                throw PosixError(call: "\(self.path) is no path of a socket", number: 36)
+            guard let address = SocketAddress("unix:" + URL(fileURLWithPath: path).path) else {
+                throw PosixError(call: "\(path) is no path of a socket", number: 36)
             }
             let stream = try BlockingStream(
-                connectingTo: address, timeoutMilliseconds: Self.timeoutMilliseconds)
+                connectingTo: address, timeoutMilliseconds: milliseconds)
             try stream.send(Array(head.utf8) + body)
             answer = try Self.receiveAll(stream)
         } catch {
-            throw CommandFailure(.unreachable, self.explain(error))
+            throw CommandFailure(.unreachable, Self.explain(error, path))
         }
         guard let parsed = HTTPAnswerReader.read(answer) else {
             throw CommandFailure(
-                .unreachable, "what answers at \(self.path) is no router (\(answer.count) bytes)")
+                .unreachable, "what answers at \(path) is no router (\(answer.count) bytes)")
         }
         return parsed
     }
@@ -77,8 +89,6 @@ struct AdminOptions: ParsableArguments {
         }
     }
 
-    private var absolutePath: String { URL(fileURLWithPath: self.path).path }
-
     private static func receiveAll(_ stream: borrowing BlockingStream) throws(PosixError) -> [UInt8]
     {
         var bytes: [UInt8] = []
@@ -89,13 +99,44 @@ struct AdminOptions: ParsableArguments {
         }
     }
 
-    private func explain(_ error: PosixError) -> String {
-        let what = "cannot reach the router at \(self.path): \(error)"
+    private static func explain(_ error: PosixError, _ path: String) -> String {
+        let what = "cannot reach the router at \(path): \(error)"
         if error.isForbidden { return what + "; run as the user that runs the router, or as root" }
         if error.isAbsent || error.isRefused {
             return what + "; is `strait serve` running? --admin names another socket"
         }
         return what
+    }
+}
+
+extension CompletionKind {
+    /// How long a shell waits for names at most, for each step.
+    private static let milliseconds: Int32 = 500
+
+    /// Ids of connections that are open in the router at the usual place.
+    static var connectionID: CompletionKind {
+        .custom { _, _, _ in
+            Self.names([ConnectionAnswer].self, "/v1/connections?limit=100") { $0.map(\.id) }
+        }
+    }
+
+    /// Names of the listeners of the router at the usual place.
+    static var listener: CompletionKind {
+        .custom { _, _, _ in
+            Self.names(StatusAnswer.self, "/v1/status") { $0.listeners.map(\.name) }
+        }
+    }
+
+    private static func names<Answer: Decodable>(
+        _: Answer.Type, _ target: String, _ names: (Answer) -> [String]
+    ) -> [String] {
+        do {
+            let answer = try AdminOptions.request(
+                "GET", target, path: AdminOptions.defaultPath, milliseconds: Self.milliseconds)
+            return names(try AnswerJSON.decode(Answer.self, from: answer.body))
+        } catch {
+            return []  // no router here: a shell has nothing to show, and nobody to tell
+        }
     }
 }
 

@@ -41,7 +41,7 @@ struct ConnectionCommand: ParsableCommand {
         static let configuration = CommandConfiguration(
             commandName: "show", abstract: "Show what is known of one connection.")
 
-        @Argument(help: "The connection's id.")
+        @Argument(help: "The connection's id.", completion: .connectionID)
         var id: String
 
         @OptionGroup var admin: AdminOptions
@@ -65,7 +65,7 @@ struct ConnectionCommand: ParsableCommand {
         static let configuration = CommandConfiguration(
             commandName: "close", abstract: "End one connection.")
 
-        @Argument(help: "The connection's id.")
+        @Argument(help: "The connection's id.", completion: .connectionID)
         var id: String
 
         @OptionGroup var admin: AdminOptions

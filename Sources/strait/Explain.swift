@@ -32,7 +32,7 @@ struct ExplainCommand: ParsableCommand {
     @Option(help: "The listener's port.")
     var port: UInt16?
 
-    @Option(help: "The listener's name.")
+    @Option(help: "The listener's name.", completion: .listener)
     var listener: String?
 
     @Option(help: "The address that the connection comes from.")
@@ -43,7 +43,9 @@ struct ExplainCommand: ParsableCommand {
         help: "How it begins: tls, postgres (SSLRequest first), ssh, cancel, raw.")
     var opening: ExplainQuery.Opening = .tls
 
-    @Option(help: "A connection id, as error texts, records and lists have it.")
+    @Option(
+        help: "A connection id, as error texts, records and lists have it.",
+        completion: .connectionID)
     var connection: String?
 
     @OptionGroup var admin: AdminOptions

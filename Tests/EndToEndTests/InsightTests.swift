@@ -130,6 +130,36 @@ extension EndToEnd {
             #expect(try await rig.strait(["serve", "--nonsense"]).status == 2)
         }
 
+        @Test("shells complete what is live, and nothing where no router answers")
+        func completions() async throws {
+            let rig = try EndToEnd.rig()
+            func complete(_ socket: String) async throws -> Output {
+                try await rig.shell.bash(
+                    "STRAIT_ADMIN='\(socket)' '\(Programs.strait)' ---completion explain"
+                        + " -- --listener 0 0")
+            }
+            let live = try await complete(rig.router.adminSocket)
+            #expect(live.text.split(separator: "\n").contains("shared"), "\(live)")
+            let none = try await complete("/nonexistent/admin.sock")
+            #expect(none.succeeded && none.trimmed.isEmpty, "\(none)")
+        }
+
+        @Test("there is a manual page for every command")
+        func manual() async throws {
+            let rig = try EndToEnd.rig()
+            let folder = "\(rig.shell.directory)/man"
+            let output = try await rig.shell.run([
+                "\(Programs.repository)/tools/manual", folder, Programs.strait,
+            ])
+            #expect(output.succeeded, "\(output)")
+            let pages = try FileManager.default.contentsOfDirectory(atPath: folder)
+            for page in ["strait.1", "strait-serve.1", "strait-config-init.1"] {
+                #expect(pages.contains(page), "\(pages)")
+            }
+            let drain = try String(contentsOfFile: "\(folder)/strait-drain.1", encoding: .utf8)
+            #expect(drain.contains(".SH EXAMPLES") && drain.contains("cancel"), "\(drain)")
+        }
+
         @Test("every example configuration is accepted")
         func examples() async throws {
             let rig = try EndToEnd.rig()
