@@ -160,7 +160,7 @@ extension Keys {
             "Protocol whose server speaks first; a silent downstream gets its default service."),
         duration(
             "server_first_wait", Limits.serverFirstWait, 10...5000,
-            "How long a silent downstream is waited for."),
+            "How long a silent downstream is waited for; behind a PROXY header, from its end on."),
         Key(
             "redirect_to_https", .flag, default: "false",
             "Answers plain HTTP with a redirect instead of 400; for port 80."),

@@ -64,8 +64,9 @@ package struct ListenerSocketSet: Sendable {
         return change
     }
 
-    /// Open sockets on this port that `snapshot` does not want: until they are closed, a new one may
-    /// have to share the port, as `0.0.0.0:443` with `[::]:443`.
+    /// Open sockets on this port that `snapshot` does not want.
+    ///
+    /// Until they are closed, a new one may have to share it, as `0.0.0.0:443` with `[::]:443`.
     private func leaving(_ snapshot: Snapshot, port: UInt16) -> [Int32] {
         let wanted = Set(snapshot.listeners.map(\.id))
         return self.sockets.filter { !wanted.contains($0.id) }.map(\.descriptor)

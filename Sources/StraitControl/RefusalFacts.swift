@@ -21,7 +21,7 @@ package struct RefusalFacts: Hashable, Sendable {
     /// What would have let it pass; nil where `kind` is no refusal.
     package func remedy(for kind: CloseReason.Kind) -> String? {
         switch kind {
-        case .finished, .redirected, .cancelForwarded, .reset, .closedEarly, .truncated,
+        case .finished, .redirected, .cancelForwarded, .reset, .closedEarly, .truncated, .tlsError,
             .firstByteTimeout, .helloTimeout, .handshakeTimeout, .idleTimeout,
             .halfClosedTimeout, .drained, .closedByOperator, .internalError:
             nil

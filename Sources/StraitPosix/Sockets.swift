@@ -83,10 +83,10 @@ package enum Sockets {
     /// TCP_NODELAY, SO_OOBINLINE, keepalive and TCP_USER_TIMEOUT are set here because accepted
     /// sockets inherit them.
     ///
-    /// `besides` are listening sockets of this process that overlap with `address` and are about to
-    /// go, such as `[::]:443` beside `0.0.0.0:443`. They share the port with the new one
-    /// (SO_REUSEPORT), but only for the moment of this call: a second router started by mistake must
-    /// be told that the address is in use.
+    /// `besides` are listening sockets of this process that overlap with `address` and are about
+    /// to go, such as `[::]:443` beside `0.0.0.0:443`. They share the port with the new one
+    /// (SO_REUSEPORT), but only for the moment of this call: a second router started by mistake
+    /// must be told that the address is in use.
     package static func listen(
         on address: SocketAddress, backlog: Int, defersAccept: Bool,
         keepaliveIdleMilliseconds: UInt32, userTimeoutMilliseconds: UInt32, besides: [Int32] = []

@@ -103,8 +103,10 @@ package struct PeekMachine: Equatable, Sendable {
         self.state = rules.requiresProxyHeader ? .proxyHeader : .first
     }
 
-    /// Whether the downstream has said nothing of its own in `count` bytes: what a PROXY header says,
-    /// its sender has said, and where one is required, nothing may go on before it.
+    /// Whether the downstream has said nothing of its own in `count` bytes.
+    ///
+    /// What a PROXY header says, its sender has said; where one is required, nothing may go on
+    /// before it.
     package func isSilent(after count: Int) -> Bool {
         guard case .first = self.state, !self.sawSSLRequest, !self.sawGSSENCRequest else {
             return false

@@ -196,9 +196,13 @@ import Testing
                 $0.listeners = #"  - { name: public, address: "\#(address)", protocols: [tls] }"#
             }
         }
-        let rig = try await Rig(text("[::]", 0))
-        let first = try #require(await rig.control.status().listeners.first?.address)
-        let port = try #require(SocketAddress(first)).port
+        // A port that nobody has: the wildcard addresses do not take 0.
+        let any = try ListenerSockets.open(
+            address: .ip(IPAddress(high: 0, low: 0), port: 0), backlog: 1, defersAccept: false,
+            keepaliveIdleMilliseconds: 0, userTimeoutMilliseconds: 0)
+        let port = try #require(ListenerSockets.boundAddress(any)).port
+        ListenerSockets.close(any)
+        let rig = try await Rig(text("[::]", port))
         for (revision, host) in [(2, "0.0.0.0"), (3, "[::]"), (4, "127.0.0.1")] {
             try rig.write(text(host, port))
             guard case .applied(let verdict) = await rig.control.reload(trigger: "test") else {

@@ -9,8 +9,8 @@ internal import StraitState
 /// A listener as a worker sees it.
 final class ListenerState {
     var plan: ListenerPlan
-    /// Where it stands in the route table of the worker's snapshot, whose numbers it holds; nil once
-    /// that snapshot has no listener of its name.
+    /// Where it stands in the route table of the worker's snapshot, whose numbers it holds; nil
+    /// once that snapshot has no listener of its name.
     var scope: ListenerScope?
     var rules: PeekRules
     /// The shared socket; -1 once it was let go.
@@ -67,7 +67,7 @@ extension Worker {
         let connection = self.connections.reference(index)
         let timeouts = self.snapshot?.timeouts ?? Timeouts()
         var wait = timeouts.firstByte
-        // Behind a PROXY header the wait begins with its end; without the header nobody is waited for.
+        // Behind a PROXY header the wait begins at its end; without the header there is none.
         if let first = listener.plan.serverFirst, !listener.rules.requiresProxyHeader {
             wait = min(wait, first.waitNanoseconds)
         }

@@ -95,10 +95,10 @@ extension Worker {
     /// Whether a refusal is worth a handshake.
     ///
     /// Postgres could be refused in plain text, in answer to its SSLRequest. But then the name has
-    /// not come, so that on a shared port nobody knows the tenant; and libpq shows no text that came
+    /// not come, so that on a shared port nobody knows the tenant; and libpq shows no text from
     /// before TLS, since anybody on the way may have put it there (CVE-2024-10977). An alert says
-    /// nothing of limits. Inside TLS the error is understood, at the price of a signature, for which
-    /// a tenant that is over its limit has a budget: a flood of refusals costs no more than that.
+    /// nothing of limits. Inside TLS the error is understood, at the price of a signature, for
+    /// which a tenant over its limit has a budget: a flood of refusals costs no more than that.
     private func mayRefuseInside(_ tenant: TenantPlan) -> Bool {
         let second = UInt32(truncatingIfNeeded: self.now.nanoseconds / 1_000_000_000)
         return tenant.usage.refusedInside(atSecond: second) <= Limits.refusalHandshakesPerSecondMax
