@@ -57,16 +57,20 @@ var targets: [Target] = [
             "StraitSnapshot",
         ], swiftSettings: strict),
 
+    // What several test targets share.
+    .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: common),
+
     .testTarget(name: "StraitCoreTests", dependencies: ["StraitCore"], swiftSettings: common),
     .testTarget(
-        name: "StraitWireTests", dependencies: ["StraitCore", "StraitWire"],
+        name: "StraitWireTests", dependencies: ["StraitCore", "StraitWire", "TestSupport"],
         resources: [.copy("Corpus")], swiftSettings: common),
     .testTarget(
-        name: "StraitRoutingTests", dependencies: ["StraitCore", "StraitRouting"],
-        swiftSettings: common),
+        name: "StraitRoutingTests", dependencies: ["StraitCore", "StraitRouting", "TestSupport"],
+        resources: [.copy("Corpus")], swiftSettings: common),
     .testTarget(
-        name: "StraitStateTests", dependencies: ["StraitCore", "StraitWire", "StraitState"],
-        swiftSettings: common),
+        name: "StraitStateTests",
+        dependencies: ["StraitCore", "StraitWire", "StraitState", "TestSupport"],
+        resources: [.copy("Corpus")], swiftSettings: common),
     .testTarget(
         name: "StraitPosixTests", dependencies: ["StraitCore", "StraitPosix"],
         swiftSettings: common),
@@ -142,7 +146,7 @@ if !engineOnly {
             ], swiftSettings: asynchronous),
 
         .testTarget(
-            name: "StraitConfigTests", dependencies: ["StraitCore", "StraitConfig"],
+            name: "StraitConfigTests", dependencies: ["StraitCore", "StraitConfig", "TestSupport"],
             swiftSettings: common),
         .testTarget(
             name: "StraitControlTests",

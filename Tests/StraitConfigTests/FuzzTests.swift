@@ -2,6 +2,7 @@
 
 import Foundation
 import StraitConfig
+import TestSupport
 import Testing
 
 /// The reader of configurations as a fuzz target.
@@ -31,20 +32,6 @@ enum FuzzTargets {
     }
 }
 
-/// A generator with a seed (SplitMix64), so that a failure can be repeated.
-struct SeededGenerator: RandomNumberGenerator {
-    private var state: UInt64
-    init(seed: UInt64) { self.state = seed }
-
-    mutating func next() -> UInt64 {
-        self.state &+= 0x9E37_79B9_7F4A_7C15
-        var mixed = self.state
-        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-        return mixed ^ (mixed >> 31)
-    }
-}
-
 @Suite("The reader, given anything") struct FuzzTests {
     private static let words = [
         "[", "]", "{", "}", ",", ": ", "- ", "? ", "*", "&a ", "*a", "!", "!!int ", "|", ">", "\"",
@@ -64,7 +51,7 @@ struct SeededGenerator: RandomNumberGenerator {
     func mutations(name: String, seed: UInt64) throws {
         let url = configsFolder.appendingPathComponent(name)
         let whole = Array(try String(contentsOf: url, encoding: .utf8).unicodeScalars)
-        var generator = SeededGenerator(seed: seed)
+        var generator = SplitMix64(seed: seed)
         for round in 0..<500 {
             var scalars = whole
             for _ in 0..<Int.random(in: 1...6, using: &generator) {
@@ -87,7 +74,7 @@ struct SeededGenerator: RandomNumberGenerator {
         }
     }
 
-    private func mutate(_ scalars: inout [Unicode.Scalar], _ generator: inout SeededGenerator) {
+    private func mutate(_ scalars: inout [Unicode.Scalar], _ generator: inout SplitMix64) {
         guard !scalars.isEmpty else { return }
         let position = Int.random(in: 0..<scalars.count, using: &generator)
         let end = min(scalars.count, position + Int.random(in: 1...40, using: &generator))

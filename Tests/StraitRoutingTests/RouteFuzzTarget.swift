@@ -1,8 +1,24 @@
 // The fuzz target of routing: bytes choose rules and questions, and the table must agree with the
-// reference. A plain function, so that libFuzzer can call it too.
+// reference. Replayed by RouteFuzzTests over seeded bytes, and by `tools/fuzz` under libFuzzer. No
+// test library in this file.
 
 import StraitCore
 import StraitRouting
+
+/// A part of routing under fuzzing.
+enum RouteFuzzTarget: String, CaseIterable, Sendable {
+    case routeTable
+
+    /// The promise that does not hold for `input`; nil when all do.
+    func violation(_ input: [UInt8]) -> String? {
+        switch self {
+        case .routeTable:
+            var sights = RouteFuzzSights()
+            fuzzRouteTable(input, &sights)
+            return sights.violations.first
+        }
+    }
+}
 
 /// What a run has seen, so that a test can tell whether it looked everywhere.
 struct RouteFuzzSights {

@@ -2,27 +2,15 @@
 
 import StraitCore
 import StraitRouting
+import TestSupport
 import Testing
-
-/// SplitMix64: the same numbers on every machine.
-private struct SeededGenerator: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        self.state &+= 0x9E37_79B9_7F4A_7C15
-        var mixed = self.state
-        mixed = (mixed ^ mixed >> 30) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ mixed >> 27) &* 0x94D0_49BB_1331_11EB
-        return mixed ^ mixed >> 31
-    }
-}
 
 @Suite("RouteTable, against a linear reference") struct RouteFuzzTests {
     @Test(
         "random rules and questions get the reference's answers",
         arguments: 0..<8 as Range<UInt64>)
     func agrees(seed: UInt64) {
-        var random = SeededGenerator(state: seed)
+        var random = SplitMix64(seed: seed)
         var sights = RouteFuzzSights()
         for _ in 0..<60 {
             let count = Int.random(in: 0...700, using: &random)
@@ -53,5 +41,11 @@ private struct SeededGenerator: RandomNumberGenerator {
         var sights = RouteFuzzSights()
         fuzzRouteTable(Array(repeating: byte, count: count), &sights)
         #expect(sights.violations == [])
+    }
+    @Test("no input of the corpus breaks a promise", arguments: RouteFuzzTarget.allCases)
+    func corpus(target: RouteFuzzTarget) {
+        let seeds = CorpusSeeds(.module).read(target.rawValue)
+        #expect(!seeds.isEmpty)
+        for seed in seeds { #expect(target.violation(seed) == nil, "\(target): \(seed)") }
     }
 }

@@ -2,6 +2,7 @@
 
 import StraitCore
 import StraitState
+import TestSupport
 import Testing
 
 @Suite("A worker's budget of cancel misses") struct CancelBudgetTests {

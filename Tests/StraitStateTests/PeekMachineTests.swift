@@ -108,22 +108,6 @@ private let earlyDecisions: [([UInt8], Int)] = [
     }
 }
 
-extension PeekRun {
-    /// Whether this is what `slow`, to which the bytes came one by one, was told; or stops with a
-    /// refusal where that one was answered, because here bytes stood behind the request.
-    func agrees(with slow: PeekRun) -> Bool {
-        guard self.violation == nil, slow.violation == nil else { return false }
-        if self.decision == slow.decision { return true }
-        guard self.last == .refuse(.preludeMalformed, .nothing) else { return false }
-        let before = self.actions.dropLast()
-        guard slow.actions.starts(with: before), before.count < slow.actions.count else {
-            return false
-        }
-        if case .answerPostgres = slow.actions[before.count] { return true }
-        return false
-    }
-}
-
 @Suite("PeekMachine, hellos of many connections in turns") struct PeekMachineTurnsTests {
     @Test("hellos that span records do not mix")
     func turns() {

@@ -1,6 +1,6 @@
 // One target per machine: a plain function over bytes, which are an event script, that says which
-// promise was broken. Replayed by StateFuzzTests; libFuzzer can call them too. No test library in
-// this file.
+// promise was broken. Replayed by StateFuzzTests over seeded scripts, and by `tools/fuzz` under
+// libFuzzer. No test library in this file.
 
 import StraitCore
 import StraitState
@@ -11,6 +11,7 @@ enum StateFuzzTarget: String, CaseIterable, Sendable {
     case relay
     case connect
     case transferMode
+    case timerWheel
 
     /// The promise that was broken over `script`, nil when all were kept; traps are the caller's to
     /// see.
@@ -20,6 +21,7 @@ enum StateFuzzTarget: String, CaseIterable, Sendable {
         case .relay: Self.relay(script)
         case .connect: Self.connect(script)
         case .transferMode: Self.transferMode(script)
+        case .timerWheel: Self.timerWheel(script)
         }
     }
 
@@ -173,5 +175,12 @@ enum StateFuzzTarget: String, CaseIterable, Sendable {
             if mode.isSplicing != (!wasSplicing && byte & 2 != 0) { return "does not obey" }
         }
         return nil
+    }
+    // MARK: Timer wheel
+
+    private static func timerWheel(_ script: [UInt8]) -> String? {
+        var run = TimerWheelRun(script)
+        run.run()
+        return run.violation
     }
 }

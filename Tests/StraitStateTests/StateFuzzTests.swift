@@ -5,6 +5,7 @@ import Foundation
 import StraitCore
 import StraitState
 import StraitWire
+import TestSupport
 import Testing
 
 @Suite("Fuzzing of machines") struct StateFuzzTests {
@@ -18,6 +19,13 @@ import Testing
             self.run(target, seed: seed, count: 200)
             seed &+= 1
         }
+    }
+
+    @Test("no script of the corpus breaks a promise", arguments: StateFuzzTarget.allCases)
+    func corpus(target: StateFuzzTarget) {
+        let seeds = CorpusSeeds(.module).read(target.rawValue)
+        #expect(!seeds.isEmpty)
+        for seed in seeds { #expect(target.violation(seed) == nil, "\(target): \(seed)") }
     }
 
     @Test("the scripts come to every verdict that there is")
@@ -79,7 +87,7 @@ struct ScriptMutator {
 
     mutating func next() -> [UInt8] {
         guard self.target == .peek else {
-            let bytesMax = self.target == .transferMode ? 600 : 40
+            let bytesMax = self.target == .relay || self.target == .connect ? 40 : 600
             let isMonotonous = self.random.below(4) == 0
             let byte = UInt8(self.random.below(256))
             return (0..<self.random.below(bytesMax)).map { _ in

@@ -2,6 +2,7 @@
 
 import StraitCore
 import StraitWire
+import TestSupport
 import Testing
 
 @Suite("ClientHelloReader, on the corpus") struct CorpusTests {

@@ -1,6 +1,7 @@
 // The recorded and hand-built hellos of Corpus/, which Corpus/generate.py wrote.
 
 import Foundation
+import TestSupport
 import Testing
 
 /// One file of the corpus.
@@ -40,26 +41,5 @@ struct CorpusHello: CustomTestStringConvertible, Sendable {
         }
         self.expected = expected
         self.bytes = bytesOf(hexadecimal: digits)
-    }
-}
-
-/// The inputs that fuzzing starts from.
-enum CorpusSeeds {
-    /// The lines of `Corpus/seeds/NAME.hex`.
-    static func read(_ name: String) -> [[UInt8]] {
-        let file = Bundle.module.bundleURL.appendingPathComponent("Corpus/seeds/\(name).hex")
-        // A target without seeds fails its test.
-        guard let text = try? String(contentsOf: file, encoding: .utf8) else { return [] }
-        return text.split(separator: "\n").map { bytesOf(hexadecimal: String($0)) }
-    }
-}
-
-/// The bytes that pairs of hexadecimal digits stand for; spaces are skipped, anything else ends it.
-func bytesOf(hexadecimal text: String) -> [UInt8] {
-    let digits = text.utf8.filter { $0 != UInt8(ascii: " ") }.compactMap {
-        Character(Unicode.Scalar($0)).hexDigitValue
-    }
-    return stride(from: 0, to: digits.count - 1, by: 2).map {
-        UInt8(digits[$0] << 4 | digits[$0 + 1])
     }
 }

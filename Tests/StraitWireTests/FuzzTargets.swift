@@ -5,6 +5,7 @@
 import Glibc
 import StraitCore
 import StraitWire
+import TestSupport
 
 /// A parser under fuzzing.
 enum FuzzTarget: String, CaseIterable, Sendable {

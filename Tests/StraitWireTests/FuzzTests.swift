@@ -4,6 +4,7 @@
 import Foundation
 import StraitCore
 import StraitWire
+import TestSupport
 import Testing
 
 @Suite("Fuzzing") struct FuzzTests {
@@ -99,10 +100,11 @@ extension FuzzTarget {
     /// found once is added; and the recorded hellos of usual size.
     var seeds: [[UInt8]] {
         let hellos = CorpusHello.all.map(\.bytes).filter { $0.count < 2500 }
+        let kept = CorpusSeeds(.module).read(self.rawValue)
         return switch self {
-        case .clientHello: CorpusSeeds.read("clientHello") + hellos
+        case .clientHello: kept + hellos
         case .helloBody: hellos.map { Array(Records.content($0).dropFirst(4)) }
-        default: CorpusSeeds.read(self.rawValue)
+        default: kept
         }
     }
 

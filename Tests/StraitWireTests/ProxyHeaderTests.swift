@@ -2,6 +2,7 @@
 
 import StraitCore
 import StraitWire
+import TestSupport
 import Testing
 
 /// What both readers make of a line of version 1; they must agree.

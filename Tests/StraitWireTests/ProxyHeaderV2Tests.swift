@@ -2,6 +2,7 @@
 
 import StraitCore
 import StraitWire
+import TestSupport
 import Testing
 
 @Suite("ProxyHeader, reading version 2") struct ProxyV2Tests {
