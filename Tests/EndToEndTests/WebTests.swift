@@ -1,4 +1,4 @@
-// curl, WebSocket and a browser, as they are, through every mode on both families.
+// curl and WebSocket, as they are, through every mode on both families.
 
 import Foundation
 import Testing
@@ -95,20 +95,6 @@ extension EndToEnd {
             #expect(output.trimmed == "echoed 1 100000 5000000")
         }
 
-        @Test("a browser opens the page", .timeLimit(.minutes(2)), arguments: Mode.browsable)
-        func browser(_ mode: Mode) async throws {
-            let rig = try EndToEnd.rig()
-            let output = try await rig.shell.run(
-                [
-                    "chromium", "--headless=new", "--no-sandbox", "--disable-gpu",
-                    "--disable-dev-shm-usage", "--no-first-run", "--ignore-certificate-errors",
-                    "--user-data-dir=\(rig.shell.directory)/chromium",
-                    "--host-resolver-rules=MAP *.acme.test 127.0.0.1",
-                    "--timeout=20000", "--dump-dom", rig.url(Names.web(mode), "/"),
-                ], seconds: 90)
-            #expect(output.text.contains("<p id=\"it\">a page"), "\(output)")
-        }
-
         @Test("plain HTTP is sent on to https on the redirecting port", arguments: Family.allCases)
         func redirect(_ family: Family) async throws {
             let rig = try EndToEnd.rig()
@@ -148,9 +134,4 @@ extension EndToEnd {
             #expect(output.text.contains(id), "\(output)")
         }
     }
-}
-
-extension Mode {
-    /// A headless browser has no certificate to show.
-    static let browsable: [Mode] = [.passthrough, .terminate]
 }
