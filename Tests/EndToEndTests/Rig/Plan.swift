@@ -8,13 +8,16 @@ struct RouterPorts: Sendable {
     let ssh: Int
     /// Plain HTTP, redirected.
     let plain: Int
+    /// Every byte, unread, to a service that takes all.
+    let raw: Int
     /// Behind a load balancer that sends PROXY headers.
     let proxied: Int
 
     static func free() throws -> RouterPorts {
         RouterPorts(
             shared: try Loopback.freePort(), ssh: try Loopback.freePort(),
-            plain: try Loopback.freePort(), proxied: try Loopback.freePort())
+            plain: try Loopback.freePort(), raw: try Loopback.freePort(),
+            proxied: try Loopback.freePort())
     }
 }
 
@@ -119,6 +122,11 @@ enum Plan {
         listeners:
           - { name: shared, address: "[::]:\(ports.shared)", protocols: [tls, ssh, http, postgres] }
           - { name: ssh, address: "[::]:\(ports.ssh)", tenant: acme, service: shell }
+          - name: raw
+            address: "[::]:\(ports.raw)"
+            protocols: raw
+            tenant: acme
+            service: digest
           - name: plain
             address: "[::]:\(ports.plain)"
             protocols: [http]
