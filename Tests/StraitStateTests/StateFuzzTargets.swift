@@ -12,6 +12,7 @@ enum StateFuzzTarget: String, CaseIterable, Sendable {
     case connect
     case transferMode
     case timerWheel
+    case cancelBudget
 
     /// The promise that was broken over `script`, nil when all were kept; traps are the caller's to
     /// see.
@@ -22,6 +23,7 @@ enum StateFuzzTarget: String, CaseIterable, Sendable {
         case .connect: Self.connect(script)
         case .transferMode: Self.transferMode(script)
         case .timerWheel: Self.timerWheel(script)
+        case .cancelBudget: Self.cancelBudget(script)
         }
     }
 
@@ -182,5 +184,50 @@ enum StateFuzzTarget: String, CaseIterable, Sendable {
         var run = TimerWheelRun(script)
         run.run()
         return run.violation
+    }
+
+    // MARK: Cancel budget
+
+    /// Each byte charges one of four sources, once or often, or lets time pass; before every step
+    /// each source asks. Which sources share a place is random, so that both ways are allowed.
+    private static func cancelBudget(_ script: [UInt8]) -> String? {
+        var budget = CancelBudget()
+        var now = Instant(nanoseconds: 1_000_000_000)
+        var charged = [Int](repeating: 0, count: 4)
+        var misses = 0
+        let sources = (0..<4).map { CancelSource(IPAddress(v4: 0x0A00_0000 | UInt32($0))) }
+        for byte in script {
+            for (index, source) in sources.enumerated() {
+                let permit = budget.permit(source, at: now)
+                let isSpent = charged[index] >= Limits.cancelMissesPerSourceMax
+                let mayBeSpent = charged.reduce(0, +) >= Limits.cancelMissesPerSourceMax
+                let isFull = misses >= Limits.cancelMissesPerSecondMax
+                switch permit {
+                case .none where !mayBeSpent: return "nothing for \(index) of \(charged)"
+                case .anyKey, .ownKeys:
+                    if isSpent { return "\(permit) for \(index) of \(charged)" }
+                    if (permit == .ownKeys) != isFull { return "\(permit) after \(misses)" }
+                case .none: continue
+                }
+            }
+            let index = Int(byte >> 2 & 3)
+            let often = byte >> 4 == 15 ? Limits.cancelMissesPerSecondMax : Int(byte >> 4)
+            switch byte & 3 {
+            case 0:
+                for _ in 0..<often { budget.missed(sources[index], at: now) }
+                charged[index] += often
+                misses += often
+            case 1:
+                for _ in 0..<often { budget.passedOn(sources[index], at: now) }
+                charged[index] += often
+            default:
+                let before = now.nanoseconds / 1_000_000_000
+                now = now.advanced(byNanoseconds: UInt64(byte) * 10_000_000)
+                guard now.nanoseconds / 1_000_000_000 != before else { continue }
+                charged = [0, 0, 0, 0]
+                misses = 0
+            }
+        }
+        return nil
     }
 }

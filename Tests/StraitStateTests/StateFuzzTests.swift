@@ -87,7 +87,7 @@ struct ScriptMutator {
 
     mutating func next() -> [UInt8] {
         guard self.target == .peek else {
-            let bytesMax = self.target == .relay || self.target == .connect ? 40 : 600
+            let bytesMax = self.target == .transferMode || self.target == .timerWheel ? 600 : 40
             let isMonotonous = self.random.below(4) == 0
             let byte = UInt8(self.random.below(256))
             return (0..<self.random.below(bytesMax)).map { _ in
