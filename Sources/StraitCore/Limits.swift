@@ -100,8 +100,9 @@ package enum Limits {
     /// ``adminConnectionsMax``, and ``descriptorsOfControlPlane``.
     package static let descriptorsReserved = 128
     /// Descriptors of the control plane at most: standard streams, signals, the runtime's own, logs
-    /// and their threads, the operators' socket and its loop, and files while they are read. About
-    /// 30 are in use when nothing happens.
+    /// and their threads, the operators' socket and its loop, and files while they are read.
+    ///
+    /// About 30 are in use when nothing happens.
     package static let descriptorsOfControlPlane = 48
     /// Messages waiting in a worker's mailbox.
     ///

@@ -171,12 +171,15 @@ final class Line: Sendable {
     private func onThread<Value: Sendable>(
         _ body: @escaping @Sendable (inout State) throws(PosixError) -> Value
     ) async throws -> Value {
-        try await withCheckedThrowingContinuation { continuation in
+        let thread = Mutex<StraitPosix.Thread?>(nil)
+        defer { thread.withLock { $0.take() }?.join() }
+        return try await withCheckedThrowingContinuation { continuation in
             do {
-                _ = try StraitPosix.Thread.spawn(name: "line") {
+                let spawned = try StraitPosix.Thread.spawn(name: "line") {
                     continuation.resume(
                         with: Result { try self.state.withLock { try body(&$0) } })
                 }
+                thread.withLock { $0 = spawned }
             } catch {
                 continuation.resume(throwing: error)
             }

@@ -46,9 +46,10 @@ import strait
             """)
         let lines = AnswerText.connections(rows).split(separator: "\n")
         #expect(lines.count == 2)
-        #expect(lines[1].split(separator: " ") == [
-            "c-0000000000001", "1.5s", "peek", "-", "-", "-", "-", "0", "0",
-        ])
+        #expect(
+            lines[1].split(separator: " ") == [
+                "c-0000000000001", "1.5s", "peek", "-", "-", "-", "-", "0", "0",
+            ])
         #expect(AnswerText.connections([]).hasPrefix("ID"))
     }
 

@@ -63,7 +63,7 @@ import strait
     @Test(
         "ends well where it asks for a version or a completion",
         arguments: [
-            ("--version", "strait"), ("--generate-completion-script bash", "complete")
+            ("--version", "strait"), ("--generate-completion-script bash", "complete"),
         ])
     func asked(line: String, word: String) {
         guard case .end(.done, let message) = CommandLineReading(Self.words(line)) else {
