@@ -33,6 +33,9 @@ apt_install() {
             || missing+=("$package")
     done
     [ ${#missing[@]} -gt 0 ] || return 0
+    if [ "$(id -u)" -ne 0 ] && ! command -v sudo >/dev/null; then
+        fail "not root, and there is no sudo. As root, once: apt-get install ${missing[*]}"
+    fi
     say "Installing: ${missing[*]}"
     # A service that Debian starts by itself would take ports 22, 80 and 5432 of this machine.
     local policy=/usr/sbin/policy-rc.d guarded=no
