@@ -189,7 +189,9 @@ enum StateFuzzTarget: String, CaseIterable, Sendable {
     // MARK: Cancel budget
 
     /// Each byte charges one of four sources, once or often, or lets time pass; before every step
-    /// each source asks. Which sources share a place is random, so that both ways are allowed.
+    /// each source asks.
+    ///
+    /// Which sources share a place is random, so that both ways are allowed.
     private static func cancelBudget(_ script: [UInt8]) -> String? {
         var budget = CancelBudget()
         var now = Instant(nanoseconds: 1_000_000_000)
