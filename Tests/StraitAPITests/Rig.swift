@@ -72,7 +72,9 @@ struct Rig {
         let listener = try #require(await self.control.status().listeners.first)
         let line = try Line(try #require(SocketAddress(listener.address)))
         try await line.send("\u{16}")
-        while await self.control.status().openConnections == 0 {}
+        while await self.control.status().openConnections == 0 {
+            try Task.checkCancellation()  // the time limit ends it
+        }
         return line
     }
 

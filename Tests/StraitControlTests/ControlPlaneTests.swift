@@ -260,11 +260,14 @@ import Testing
         let running = Task { try await control.run() }
         let before = try await rig.address()
         let held = try Self.connect(before)
-        while await control.status().openConnections == 0 {}
+        while await control.status().openConnections == 0 {
+            try Task.checkCancellation()  // the time limit ends it
+        }
         await control.requestDrain(within: .seconds(3600))
         #expect(await control.readiness().status == "draining")
         var isRefused = false
         while !isRefused {
+            try Task.checkCancellation()  // the time limit ends it
             await Task.yield()
             do { _ = try Self.connect(before) } catch { isRefused = error.isRefused }
         }
@@ -272,7 +275,9 @@ import Testing
         #expect(await control.readiness().isReady)
         let open = await control.status().openConnections
         let fresh = try Self.connect(try await rig.address())
-        while await control.status().openConnections < open + 1 {}
+        while await control.status().openConnections < open + 1 {
+            try Task.checkCancellation()  // the time limit ends it
+        }
         #expect(open >= 1, "the first connection was kept")
         guard case .unchanged(1) = await control.reload(trigger: "test") else {
             Issue.record("changes are taken again")
@@ -302,10 +307,13 @@ import Testing
         let control = rig.control
         let running = Task { try await control.run() }
         let held = try Self.connect(address)
-        while await control.status().openConnections == 0 {}
+        while await control.status().openConnections == 0 {
+            try Task.checkCancellation()  // the time limit ends it
+        }
         await control.requestDrain(within: .seconds(3600))
         var taken: Int32?
         while taken == nil {
+            try Task.checkCancellation()  // the time limit ends it
             await Task.yield()
             do throws(PosixError) {
                 taken = try Sockets.listen(
@@ -331,7 +339,9 @@ import Testing
         let control = rig.control
         let running = Task { try await control.run() }
         let held = try Self.connect(try await rig.address())
-        while await control.status().openConnections == 0 {}
+        while await control.status().openConnections == 0 {
+            try Task.checkCancellation()  // the time limit ends it
+        }
         for _ in 0..<20 {
             await withTaskGroup(of: Void.self) { group in
                 group.addTask { await control.requestDrain(within: .seconds(3600)) }
@@ -344,7 +354,9 @@ import Testing
             #expect(await control.readiness().isReady)
         }
         let fresh = try Self.connect(try await rig.address())
-        while await control.status().openConnections < 2 {}
+        while await control.status().openConnections < 2 {
+            try Task.checkCancellation()  // the time limit ends it
+        }
         #expect(held.descriptor != fresh.descriptor)
         try await rig.end(running)
     }
