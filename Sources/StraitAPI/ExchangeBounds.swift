@@ -42,6 +42,8 @@ final class ExchangeBounds: ChannelDuplexHandler, RemovableChannelHandler {
     private var bodyBytes = 0
     private var isAnswering = false
     private var isRefused = false
+    /// What came is no HTTP: the library says 400, and then reads on for nothing.
+    private var isBroken = false
 
     init(_ bounds: AdminAPI.Bounds) { self.bounds = bounds }
 
@@ -85,9 +87,18 @@ final class ExchangeBounds: ChannelDuplexHandler, RemovableChannelHandler {
         case .end:
             self.isAnswering = false
             self.unanswered -= 1
+            guard !self.isBroken else {
+                context.writeAndFlush(data, promise: promise)
+                return context.close(promise: nil)
+            }
             self.wait(self.unanswered > 0 ? self.bounds.answer : self.bounds.request, context)
         }
         context.write(data, promise: promise)
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        self.isBroken = true
+        context.fireErrorCaught(error)
     }
 
     /// Closes the connection after `duration`, instead of when it would have been closed.

@@ -88,15 +88,19 @@ import Testing
         try await rig.end()
     }
 
-    @Test("ends a request whose head is too large")
-    func largeHead() async throws {
-        let rig = try await Rig(bounds: Self.bounds { $0.headBytes = 1000 })
+    @Test(
+        "answers what is no request, or has too large a head, with 400 and closes at once",
+        arguments: ["\u{16}\u{3}\u{1}", "GET /livez HTTP/1.1\r\nHost: strait\r\nX: "])
+    func noRequest(start: String) async throws {
+        let rig = try await Rig(
+            bounds: Self.bounds {
+                $0.headBytes = 1000
+                $0.request = .seconds(3600)
+            })
         let line = try Line(rig.path)
-        try await line.send(
-            "GET /livez HTTP/1.1\r\nHost: strait\r\nX: "
-                + String(repeating: "x", count: 2000) + "\r\n\r\n")
-        let answer = try await line.answer()
-        #expect(answer == nil || answer?.status == 400)
+        try await line.send(start + String(repeating: "x", count: 2000) + "\r\n\r\n")
+        #expect(try await line.answer()?.status == 400)
+        #expect(await line.endsSilently())
         #expect(try await rig.ask("GET", "/livez").status == 200)
         try await rig.end()
     }
