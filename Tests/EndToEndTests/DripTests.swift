@@ -39,7 +39,7 @@ struct DripRig: Sendable {
                 address: "[::]:\(ports[1])"
                 protocols: raw
                 tenant: acme
-                service: open
+                service: bare
             timeouts: { \(timeouts) }
             tenants:
               - name: acme
@@ -48,7 +48,8 @@ struct DripRig: Sendable {
                 client_ca: [\(rig.certificates.acmeUsers)]
                 services:
 
-            """ + service("pass", "passthrough", ports[3]) + service("open", "terminate", ports[2])
+            """ + service("pass", "passthrough", ports[3]) + service("bare", "passthrough", ports[2])
+                + service("open", "terminate", ports[2])
                 + service("closed", "terminate", ports[2], "client_certificate: required, "),
             in: rig.shell)
         return DripRig(

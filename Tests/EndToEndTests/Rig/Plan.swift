@@ -126,7 +126,7 @@ enum Plan {
             address: "[::]:\(ports.raw)"
             protocols: raw
             tenant: acme
-            service: digest
+            service: digest-raw
           - name: plain
             address: "[::]:\(ports.plain)"
             protocols: [http]
@@ -155,6 +155,7 @@ enum Plan {
             ("intranet", "web", "terminate", "unix:\(upstreams.webSocketFile)", http1 + required),
             ("echo", "web", "terminate", "tcp://[::1]:\(upstreams.webSocket)", http1),
             ("digest", "tcp", "terminate", "tcp://[::1]:\(upstreams.digest)", ""),
+            ("digest-raw", "tcp", "passthrough", "tcp://[::1]:\(upstreams.digest)", ""),
             ("digest-pass", "tcp", "passthrough", "tcp://[::1]:\(upstreams.tlsToDigest)", ""),
             ("down", "web", "terminate", "tcp://127.0.0.1:1", http1),
             ("down-pass", "web", "passthrough", "tcp://127.0.0.1:1", ""),
