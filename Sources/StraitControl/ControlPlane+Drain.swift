@@ -51,6 +51,7 @@ extension ControlPlane {
         self.isResuming = true
         defer { self.isResuming = false }
         self.drainsCancelled += 1
+        self.drainRequested = nil  // it was of that drain
         self.stage = .serving
         self.sockets.keep(change)
         let revision = live.snapshot.revision

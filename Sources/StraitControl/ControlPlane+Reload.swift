@@ -192,6 +192,8 @@ extension ControlPlane {
         } catch {
             // A file has gone bad since; the watch has told so, and the old keys stay until it is
             // mended.
+            // The keys of the epoch before must be those that are in use.
+            self.epoch -= 1
             self.logger.warning("ticket keys stay: the named files cannot be compiled now")
             return .refused(revision: live.snapshot.revision, error.problems)
         }

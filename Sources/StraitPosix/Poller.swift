@@ -13,19 +13,27 @@ package struct Readiness: OptionSet, Hashable, Sendable {
     // Tests of bits, not of sets: set operations of another module's type are generic calls that
     // allocate an array for each literal.
 
+    // epoll(7): EPOLLIN, EPOLLOUT, EPOLLERR, EPOLLHUP, EPOLLPRI, EPOLLRDHUP.
+    private static var anyBreak: UInt32 { 0x008 | 0x010 }
+    private static var anyReading: UInt32 { 0x001 | 0x2000 | Self.anyBreak }
+    private static var anyWriting: UInt32 { 0x004 | Self.anyBreak }
+    private static var anyStop: UInt32 { 0x002 | 0x2000 | Self.anyBreak }
+
     /// Whether bytes, an end or an error can be read.
-    package var allowsReading: Bool { self.rawValue & 0x2019 != 0 }
+    package var allowsReading: Bool { self.rawValue & Self.anyReading != 0 }
     /// Whether a write would not wait, or would fail at once.
-    package var allowsWriting: Bool { self.rawValue & 0x001C != 0 }
+    package var allowsWriting: Bool { self.rawValue & Self.anyWriting != 0 }
     /// Whether bytes have come, and neither an end nor an error nor urgent data.
-    package var saysBytesOnly: Bool { self.rawValue & 0x201B == 0x0001 }
+    package var saysBytesOnly: Bool {
+        self.rawValue & (Self.anyReading | Self.anyStop) == 0x001
+    }
     /// Whether a read may stop short of what has come: before the peer's end, or before bytes that
     /// the peer calls urgent (RFC 6093 §3.1).
-    package var mayStopReads: Bool { self.rawValue & 0x201A != 0 }
+    package var mayStopReads: Bool { self.rawValue & Self.anyStop != 0 }
     /// Whether both directions are over, or the connection is broken.
-    package var saysBroken: Bool { self.rawValue & 0x0018 != 0 }
+    package var saysBroken: Bool { self.rawValue & Self.anyBreak != 0 }
     /// Whether the descriptor has failed.
-    package var saysError: Bool { self.rawValue & 0x0008 != 0 }
+    package var saysError: Bool { self.rawValue & 0x008 != 0 }
 
     /// Bytes, a connection or the end can be read.
     package static let readable = Readiness(rawValue: 0x001)
