@@ -48,7 +48,8 @@ struct DripRig: Sendable {
                 client_ca: [\(rig.certificates.acmeUsers)]
                 services:
 
-            """ + service("pass", "passthrough", ports[3]) + service("bare", "passthrough", ports[2])
+            """ + service("pass", "passthrough", ports[3])
+                + service("bare", "passthrough", ports[2])
                 + service("open", "terminate", ports[2])
                 + service("closed", "terminate", ports[2], "client_certificate: required, "),
             in: rig.shell)
