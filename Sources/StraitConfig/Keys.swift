@@ -109,7 +109,7 @@ enum Keys {
     static let tls: [Key] = [
         duration(
             "ticket_lifetime", Limits.ticketLifetime, 60_000...604_800_000,
-            "How long a ticket is good, and a ticket key in use (RFC 8446 allows 7 days).")
+            "How long a ticket is good at most, and a ticket key in use (RFC 8446 allows 7 days).")
     ]
 
     static let log: [Key] = [

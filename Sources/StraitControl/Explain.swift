@@ -171,7 +171,8 @@ extension ExplainQuery {
             case .absent:
                 steps.append(
                     ExplainAnswer.Step(
-                        phase: "peek", rule: "\(address) may connect", outcome: "no lists are set"))
+                        phase: "peek", rule: "\(address) may connect",
+                        outcome: "there are no address lists"))
             case .required(let trusted):
                 let block = trusted.first { $0.contains(address) }
                 steps.append(

@@ -200,7 +200,7 @@ package enum Limits {
     package static let listenBacklog = 4096
     /// How long a silent downstream is waited for on a listener with `server_first`.
     package static let serverFirstWait = Duration.milliseconds(300)
-    /// How long a ticket is good, and a ticket key in use.
+    /// How long a ticket is good at most, and a ticket key in use.
     package static let ticketLifetime = Duration.seconds(12 * 3600)
 
     // MARK: Relations
