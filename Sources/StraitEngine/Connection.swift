@@ -172,12 +172,10 @@ struct Connection: ~Copyable, SlabElement {
     var detail: String?
     /// Whether the downstream is read from after our FIN, so that a refusal reaches it.
     var lingers = true
-    /// Bytes read while lingering; while delivering, those that were not acknowledged lately.
+    /// Bytes read while lingering.
     var lingeredBytes = 0
-    /// Until when ``resetsAfterDelivery`` waits.
-    var deliverBy = Instant.zero
-    /// The side that gets RST once it has everything that the broken one had sent.
-    var resetsAfterDelivery: EndpointSide?
+    /// One side is broken, and the other gets what had come before.
+    var delivery: DeliveryMachine?
     /// The alert that ended TLS, and who sent it.
     var alert: UInt8?
     var alertSide = CloseReason.Side.local

@@ -13,6 +13,7 @@ enum StateFuzzTarget: String, CaseIterable, Sendable {
     case transferMode
     case timerWheel
     case cancelBudget
+    case delivery
 
     /// The promise that was broken over `script`, nil when all were kept; traps are the caller's to
     /// see.
@@ -24,6 +25,7 @@ enum StateFuzzTarget: String, CaseIterable, Sendable {
         case .transferMode: Self.transferMode(script)
         case .timerWheel: Self.timerWheel(script)
         case .cancelBudget: Self.cancelBudget(script)
+        case .delivery: Self.delivery(script)
         }
     }
 
@@ -228,6 +230,34 @@ enum StateFuzzTarget: String, CaseIterable, Sendable {
                 guard now.nanoseconds / 1_000_000_000 != before else { continue }
                 charged = [0, 0, 0, 0]
                 misses = 0
+            }
+        }
+        return nil
+    }
+
+    // MARK: Delivery
+
+    /// Each byte is a look, or bytes that go on, some time after the one before.
+    private static func delivery(_ script: [UInt8]) -> String? {
+        let start = Instant(nanoseconds: 1_000_000_000)
+        var now = start
+        var machine = DeliveryMachine(.up, at: start)
+        for byte in script {
+            now = now.advanced(byNanoseconds: UInt64(byte & 31) * 50_000_000)
+            let end = start.advanced(byNanoseconds: Limits.deliveryNanoseconds)
+            guard byte & 32 == 0 else {
+                machine.moved(at: now)
+                continue
+            }
+            let unacknowledged = Int(byte >> 6)
+            let action = machine.looked(
+                unacknowledged: unacknowledged, hasPending: false, targetFailed: false, at: now)
+            switch action {
+            case .reset: return nil
+            case .wait(let until):
+                if now >= end { return "waits at \(now), behind the end" }
+                if unacknowledged == 0 { return "waits with everything delivered" }
+                if until <= now || until > end { return "at \(now) looks again at \(until)" }
             }
         }
         return nil
