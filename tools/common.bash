@@ -7,6 +7,14 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cache="$root/.cache"
 export PATH="$PATH:/usr/sbin:/sbin"
 
+# Every script answers --help with the comment that it begins with.
+case "${1:-}" in
+    -h | --help)
+        sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0"
+        exit 0
+        ;;
+esac
+
 say() { printf '%s\n' "$*" >&2; }
 
 fail() {

@@ -130,7 +130,7 @@ package struct AdminAPI: Service {
         }
         router.delete("/v1/connections/{id}") { _, context in
             guard let id = Self.connectionID(context) else { return Response.notAnID }
-            guard await control.close(id) else { return Response.unknown(id) }
+            guard await control.close(id) else { return Response.notOpen(id) }
             return try Response.json(SentenceAnswer(text: "\(id) closed"))
         }
         router.post("/v1/explain") { request, _ in
@@ -233,6 +233,12 @@ extension Response {
     fileprivate static var notAnID: Response {
         .text(
             "{\"text\":\"a connection id is c- and 13 characters\"}\n", status: .badRequest,
+            contentType: "application/json")
+    }
+
+    fileprivate static func notOpen(_ id: ConnectionID) -> Response {
+        .text(
+            "{\"text\":\"\(id) is not open\"}\n", status: .notFound,
             contentType: "application/json")
     }
 
