@@ -226,6 +226,9 @@ private enum CallEnd {
 }
 
 extension TLSSession {
+    /// Receives in a row, in one call, that bring messages without data (KeyUpdate) alone; whoever
+    /// sends more means to keep the worker busy.
+    private static let receivesWithoutDataMax = 16
     /// Answers to the peer's own messages (KeyUpdate) that may wait while the peer does not read.
     private static let pendingAnswersMax = 16 * 1024
 
@@ -311,11 +314,25 @@ extension TLSSession {
     ) -> (Int, CallEnd) {
         guard let base = bytes.baseAddress else { return (0, .wantsRead) }
         var count = 0
+        var withoutData = 0
         while count < bytes.count {
             var got = 0
             let result = unsafe SSL_read_ex(self.ssl, base + count, bytes.count - count, &got)
-            guard result == 1 else { return (count, self.end(of: result, channel)) }
-            count += got
+            if result == 1 {
+                count += got
+                withoutData = 0
+                continue
+            }
+            let end = self.end(of: result, channel)
+            // A message that is no data (KeyUpdate) ends the call, too, where it is the last of a
+            // receive, whatever the socket has behind it.
+            guard case .wantsRead = end, unsafe !channel.state.pointee.isSocketEmpty else {
+                return (count, end)
+            }
+            withoutData += 1
+            guard withoutData <= Self.receivesWithoutDataMax else {
+                return (count, .failure(.failed(.malformed("too many messages without data"))))
+            }
         }
         return (count, .progress)
     }

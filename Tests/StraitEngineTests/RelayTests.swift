@@ -109,6 +109,27 @@ import Testing
         #expect(record.contains(#""strait.side":"upstream""#))
     }
 
+    @Test("bytes with a reset right behind them never pass for the whole", arguments: [30])
+    func resetBehindBytes(rounds: Int) throws {
+        let upstream = try Upstream()
+        let setup = try RawSetup(upstreams: [upstream.address])
+        defer { setup.end() }
+        for _ in 0..<rounds {
+            let downstream = try Wire(connectedTo: setup.address)
+            do {
+                let far = try upstream.accept()
+                far.resetAtEnd()
+                try far.send("relayed")
+                #expect(try downstream.receive(exactly: 7) == Array("relayed".utf8))
+                try far.send(String(repeating: "x", count: 200_000))
+            }
+            #expect(throws: PosixError.self) {
+                while !(try downstream.receive().isEmpty) {}
+            }
+            #expect(try setup.rig.nextRecord().contains(#""strait.reason":"reset""#))
+        }
+    }
+
     @Test("a reset from downstream reaches the upstream as a reset")
     func resetDown() throws {
         let upstream = try Upstream()

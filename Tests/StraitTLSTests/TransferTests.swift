@@ -223,6 +223,36 @@ import Testing
         }
     }
 
+    @Test(
+        "a key update between records, wherever it lies, holds nothing back",
+        arguments: [8600, 8637, 8638, 8645, 8660, 8664, 8665, 8700])
+    func keyUpdateBetween(second: Int) throws {
+        var pair = try RawPair(TLSContext(server: self.router))
+        try pair.handshake()
+        // Around 16,709 bytes, which is what one receive of the session takes.
+        #expect(pair.peer.write(Self.pattern(8000)) == 8000)
+        #expect(pair.peer.write(Self.pattern(second)) == second)
+        #expect(SSL_key_update(pair.peer.ssl, SSL_KEY_UPDATE_NOT_REQUESTED) == 1)
+        #expect(pair.peer.write(Self.pattern(10_000)) == 10_000)
+
+        // No edge follows: what has come must come out, as long as the session says there is more.
+        var count = try pair.read().bytes.count
+        while pair.router.hasBufferedInput { count += try pair.read().bytes.count }
+        #expect(count == 18_000 + second)
+    }
+
+    @Test("data behind many key updates comes out")
+    func keyUpdatesThenData() throws {
+        var pair = try RawPair(TLSContext(server: self.router))
+        try pair.handshake()
+        for _ in 0..<150 {
+            #expect(SSL_key_update(pair.peer.ssl, SSL_KEY_UPDATE_NOT_REQUESTED) == 1)
+            #expect(SSL_do_handshake(pair.peer.ssl) == 1)
+        }
+        #expect(pair.peer.write(Array("hello".utf8)) == 5)
+        #expect(try pair.read() == .text("hello"))
+    }
+
     @Test("a peer that asks for key updates and does not read is cut off, not remembered for ever")
     func keyUpdateFlood() throws {
         var pair = try RawPair(TLSContext(server: self.router))

@@ -16,6 +16,16 @@ enum ReceiveOutcome {
     case broken(CloseReason.Kind)
 }
 
+/// What stood behind the last bytes that were read.
+private enum ReadStop {
+    /// Nothing yet.
+    case none
+    /// FIN.
+    case end
+    /// RST, or another error.
+    case broken
+}
+
 /// How far one direction came.
 enum PumpOutcome {
     case moved(Int)
@@ -114,6 +124,9 @@ extension Worker {
         case .wouldBlock:
             connection.value[source].isReadable = false
             return .idle
+        // A socket tells its error once; what another call has been told looks like an end here.
+        case .end where connection.value[source].sawError && connection.value[source].tls == nil:
+            return self.sourceBroke(index, direction, .reset)
         case .end: return self.sourceEnded(index, direction)
         case .broken(let kind): return self.sourceBroke(index, direction, kind)
         case .bytes(let count): return self.copied(index, direction, count)
@@ -140,11 +153,11 @@ extension Worker {
         let connection = self.connections.reference(index)
         let source = direction.sourceSide
         var count = count
-        var ended = false
+        var stop = ReadStop.none
         let isPlain = connection.value[source].tls == nil
         if isPlain, connection.value[source].sawReadStop {
-            (count, ended) = self.readToEnd(connection.value[source].socket.number, count)
-            connection.value[source].isReadable = !ended
+            (count, stop) = self.readToStop(connection.value[source].socket.number, count)
+            connection.value[source].isReadable = stop == .none
         } else if isPlain {
             connection.value[source].isReadable = count == self.buffer.count
         } else {
@@ -154,31 +167,38 @@ extension Worker {
         }
         self.account(index, direction, received: count)
         if !direction.isUp { self.noteFirstUpstreamBytes(index, count) }
-        let finFollows = ended && connection.value.phase == .relay
+        let finFollows = stop == .end && connection.value.phase == .relay
         guard self.writeBuffer(index, direction.targetSide, count, more: finFollows) else {
             return .closed
         }
         if connection.value.changesToSplice(direction, bytes: count) {
             self.startSplicing(index, direction)
         }
-        guard ended else { return .moved(count) }
-        guard case .idle = self.sourceEnded(index, direction) else { return .closed }
+        let outcome: PumpOutcome
+        switch stop {
+        case .none: return .moved(count)
+        case .end: outcome = self.sourceEnded(index, direction)
+        case .broken: outcome = self.sourceBroke(index, direction, .reset)
+        }
+        guard case .idle = outcome else { return .closed }
         return .moved(count)
     }
 
     /// A FIN was announced: reads on behind what is in the buffer, so that both leave in one
     /// packet.
-    private mutating func readToEnd(_ number: Int32, _ count: Int) -> (Int, ended: Bool) {
+    ///
+    /// A reset is told here and never again: the next read would tell of an end.
+    private mutating func readToStop(_ number: Int32, _ count: Int) -> (Int, ReadStop) {
         var count = count
         while count < self.buffer.count {
             switch self.buffer.receive(number, offset: count) {
             case .bytes(let more): count += more
-            case .end: return (count, true)
-            // A reset shows itself at the next read.
-            case .wouldBlock, .broken: return (count, false)
+            case .end: return (count, .end)
+            case .broken: return (count, .broken)
+            case .wouldBlock: return (count, .none)
             }
         }
-        return (count, false)
+        return (count, .none)
     }
 
     private mutating func sourceEnded(_ index: Int, _ direction: RelayDirection) -> PumpOutcome {
