@@ -201,6 +201,7 @@ extension MetricsRenderer {
         let kinds: [(String, String, CloseReason.Kind)] = [
             ("connections", "refused", .connectionLimit),
             ("new_connections", "refused", .rateLimit),
+            ("cancel_requests", "refused", .cancelLimit),
             ("unrouted_connections", "evicted", .evicted),
             ("descriptors", "refused", .descriptorsExhausted),
         ]

@@ -63,6 +63,9 @@ package struct RefusalFacts: Hashable, Sendable {
         case .rateLimit:
             "fewer new connections of \(self.owner) in that second, "
                 + "or higher limits.new_connections_per_second"
+        case .cancelLimit:
+            "fewer cancel requests: \(Limits.cancelMissesPerSourceMax) a second of one address may "
+                + "name no query, and \(Limits.mailboxCancelsMax) may wait for a worker"
         case .evicted: "a sooner first message, or higher limits.unrouted_connections"
         case .descriptorsExhausted: "fewer open connections, or a higher LimitNOFILE (ulimit -n)"
         }

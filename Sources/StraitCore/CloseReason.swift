@@ -72,6 +72,7 @@ package struct CloseReason: Hashable, Sendable {
         // Limits of ours.
         case connectionLimit = "connection_limit"
         case rateLimit = "rate_limit"
+        case cancelLimit = "cancel_limit"
         case evicted
         case descriptorsExhausted = "descriptors_exhausted"
         // The operator.
@@ -98,7 +99,8 @@ package struct CloseReason: Hashable, Sendable {
             case .clientCertificateMissing, .clientCertificateExpired, .clientCertificateRejected:
                 .certificate
             case .connectTimeout, .connectFailed, .upstreamTLSFailed, .upstreamTLSRefused: .upstream
-            case .connectionLimit, .rateLimit, .evicted, .descriptorsExhausted: .limit
+            case .connectionLimit, .rateLimit, .cancelLimit, .evicted, .descriptorsExhausted:
+                .limit
             }
         }
     }

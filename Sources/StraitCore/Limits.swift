@@ -113,8 +113,8 @@ package enum Limits {
     /// Of those, questions and answers of other workers about cancel requests: flooding them leaves
     /// room for the control plane.
     ///
-    /// Beyond: for a question, the request is closed, `rate_limit`; for an answer, it is as if the
-    /// key were nobody's once the hello's deadline passes, `cancel_unknown`.
+    /// Beyond: for a question, the request is closed, `cancel_limit`; for an answer, it is as if
+    /// the key were nobody's once the hello's deadline passes, `cancel_unknown`.
     package static let mailboxCancelsMax = 512
     /// Ended connections that a worker remembers for `strait explain --connection`.
     package static let recentConnectionsMax = 4096
@@ -122,7 +122,7 @@ package enum Limits {
     /// Postgres CancelRequests of one source (an IPv4 address, an IPv6 /64) that named no query of
     /// ours, per worker and second; those passed on unread to a listener's own service count too.
     ///
-    /// Beyond: nothing is looked up for this source until the next second; closed, `rate_limit`.
+    /// Beyond: nothing is looked up for this source until the next second; closed, `cancel_limit`.
     package static let cancelMissesPerSourceMax = 20
     /// The same over all sources.
     ///

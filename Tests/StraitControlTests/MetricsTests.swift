@@ -149,6 +149,27 @@ import Testing
                 #"phase="relay",side="upstream",reason="finished"} 9"#))
     }
 
+    @Test(
+        "a bound that was reached is counted under its own name, and under no other",
+        arguments: [
+            (CloseReason.Kind.connectionLimit, "connections", "refused"),
+            (.rateLimit, "new_connections", "refused"),
+            (.cancelLimit, "cancel_requests", "refused"),
+            (.evicted, "unrouted_connections", "evicted"),
+            (.descriptorsExhausted, "descriptors", "refused"),
+        ])
+    func limitsReached(kind: CloseReason.Kind, limit: String, outcome: String) throws {
+        var worker = WorkerMetrics(worker: 0)
+        worker.closed[.init(slot: 0, phase: .route, reason: CloseReason(.local, kind))] = 3
+        let reached = Self.text([worker], try Self.directory()).split(separator: "\n").filter {
+            $0.hasPrefix("strait_limit_reached_total{") && !$0.hasSuffix(" 0")
+        }
+        let name = "strait_limit_reached_total"
+        #expect(
+            reached.map { "\($0)\n" }
+                == [Self.line(name, ["limit": limit, "outcome": outcome], [:], 3)])
+    }
+
     @Test("the series of a removed service go, but for connections that are still open")
     func removed() throws {
         var compiling = Compiling()

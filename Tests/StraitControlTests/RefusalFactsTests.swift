@@ -21,6 +21,7 @@ import Testing
             (.protocolNotAllowed, "listener public"), (.connectFailed, "10.0.0.1:22"),
             (.connectionLimit, "tenant acme"), (.clientCertificateRejected, "tenant acme"),
             (.alpnMismatch, "a.test"), (.noDefaultService, "listener public"),
+            (.rateLimit, "limits.new_connections_per_second"), (.cancelLimit, "cancel requests"),
         ])
     func names(kind: CloseReason.Kind, word: String) {
         var facts = RefusalFacts()

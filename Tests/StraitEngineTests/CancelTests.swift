@@ -66,7 +66,7 @@ import Testing
             try wire.send(
                 self.cancelRequest([9, 9, UInt8(number >> 8), UInt8(number & 255)]))
             let record = try setup.rig.nextRecord()
-            if record.contains(#""strait.reason":"rate_limit""#) { return }
+            if record.contains(#""strait.reason":"cancel_limit""#) { return }
             #expect(record.contains(#""strait.reason":"cancel_unknown""#))
         }
         Issue.record("a guesser is never refused")

@@ -23,7 +23,7 @@ extension Worker {
         connection.value.milestones.routed = self.now
         let permit = self.cancelBudget.permit(self.cancelSource(index), at: self.now)
         guard permit != .none else {
-            self.close(index, CloseReason(.local, .rateLimit))
+            self.close(index, CloseReason(.local, .cancelLimit))
             return
         }
         let key = CancelKey(processID: processID, bytes: bytes)
@@ -36,7 +36,7 @@ extension Worker {
         }
         let asked = self.mailboxes[owner].put(
             .askCancelTarget(question), countMax: Limits.mailboxCancelsMax)
-        if !asked { self.close(index, CloseReason(.local, .rateLimit)) }
+        if !asked { self.close(index, CloseReason(.local, .cancelLimit)) }
     }
 
     /// Another worker has answered.
