@@ -23,7 +23,7 @@ package struct RefusalFacts: Hashable, Sendable {
         switch kind {
         case .finished, .redirected, .cancelForwarded, .reset, .closedEarly, .truncated, .tlsError,
             .firstByteTimeout, .helloTimeout, .handshakeTimeout, .idleTimeout,
-            .halfClosedTimeout, .drained, .closedByOperator, .internalError:
+            .halfClosedTimeout, .listenerGone, .drained, .closedByOperator, .internalError:
             nil
         case .protocolUnknown:
             "TLS, SSH, HTTP or Postgres; for anything else a listener with protocols: raw"

@@ -58,6 +58,7 @@ package struct CloseReason: Hashable, Sendable {
         case alpnMismatch = "alpn_mismatch"
         case noDefaultService = "no_default_service"
         case cancelUnknown = "cancel_unknown"
+        case listenerGone = "listener_gone"
         // TLS.
         case tlsVersionUnsupported = "tls_version_unsupported"
         case tlsHandshakeFailed = "tls_handshake_failed"
@@ -85,7 +86,7 @@ package struct CloseReason: Hashable, Sendable {
             switch self {
             case .finished, .redirected, .cancelForwarded, .reset, .closedEarly, .truncated,
                 .tlsError, .firstByteTimeout, .helloTimeout, .handshakeTimeout, .idleTimeout,
-                .halfClosedTimeout, .drained, .closedByOperator, .internalError:
+                .halfClosedTimeout, .listenerGone, .drained, .closedByOperator, .internalError:
                 nil
             case .protocolUnknown, .protocolNotAllowed, .plaintextRefused, .preludeMalformed,
                 .noDefaultService, .cancelUnknown:

@@ -54,7 +54,7 @@ import Testing
         let record = try setup.rig.report { report -> String? in
             guard case .accessRecords(let bytes) = report else { return nil }
             let text = String(decoding: bytes, as: UTF8.self)
-            return text.contains("no_default_service") ? text : nil
+            return text.contains(#""strait.reason":"listener_gone""#) ? text : nil
         }
         #expect(record.contains(#""strait.side":"local""#))
     }

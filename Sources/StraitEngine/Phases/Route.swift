@@ -25,7 +25,7 @@ extension Worker {
         guard let scope = listener.scope else {
             // The listener went while the first bytes came.
             self.refuse(
-                index, .noDefaultService, arrival.hasTLS ? .alert(.unrecognizedName) : .nothing)
+                index, .listenerGone, arrival.hasTLS ? .alert(.unrecognizedName) : .nothing)
             return
         }
         let decision = snapshot.routes.route(
