@@ -258,7 +258,6 @@ extension ExplainQuery {
         switch decision {
         case .service(let index, let kind):
             let service = snapshot.services[index]
-            let hasTLS = arrival == .tls || arrival == .tlsAfterPostgres
             answer.tenant = service.tenant.name
             answer.service = service.name
             answer.mode = service.mode.rawValue
@@ -268,7 +267,7 @@ extension ExplainQuery {
             steps.append(
                 ExplainAnswer.Step(
                     phase: "route", rule: "the name was found", outcome: Self.word(kind)))
-            guard hasTLS || service.clientCertificate != .required else {
+            guard arrival.hasTLS || service.clientCertificate != .required else {
                 let reason = CloseReason.Kind.clientCertificateMissing
                 steps.append(
                     ExplainAnswer.Step(
@@ -280,11 +279,12 @@ extension ExplainQuery {
             }
             answer.decision = "service"
             let mode =
-                hasTLS || service.mode == .passthrough ? service.mode.rawValue : "without TLS"
+                arrival.hasTLS || service.mode == .passthrough
+                ? service.mode.rawValue : "without TLS"
             answer.text =
                 "\(service.tenant.name)/\(service.name), \(mode), "
                 + "to \(answer.upstreams.joined(separator: " then "))"
-            self.addAfterRoute(service, hasTLS: hasTLS, &steps)
+            self.addAfterRoute(service, hasTLS: arrival.hasTLS, &steps)
         case .refuse(let refusal, let tenant):
             let reason = Self.reason(refusal)
             answer.reason = reason.rawValue

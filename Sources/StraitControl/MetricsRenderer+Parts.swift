@@ -83,9 +83,7 @@ extension MetricsRenderer {
     }
 
     /// Why an address of an upstream may not do.
-    static let connectErrors: [CloseReason.Kind] = [
-        .connectFailed, .connectTimeout, .upstreamTLSFailed, .upstreamTLSRefused,
-    ]
+    static let connectErrors = CloseReason.Kind.allCases.filter { $0.check == .upstream }
 
     func addUpstreams(_ text: inout PrometheusText) {
         let slots = self.directory.liveUpstreams.sorted()

@@ -31,6 +31,14 @@ package enum Arrival: UInt8, Hashable, Sendable, CaseIterable {
     case postgresCancel
     /// Nothing was looked at: a raw listener, or a silent downstream where the server speaks first.
     case unread
+
+    /// Whether a ClientHello was read.
+    package var hasTLS: Bool {
+        switch self {
+        case .tls, .tlsAfterPostgres: true
+        case .ssh, .postgresCancel, .unread: false
+        }
+    }
 }
 
 /// Which kind of name led to the service, as records carry it.

@@ -113,11 +113,6 @@ extension Worker {
     }
 }
 
-extension Arrival {
-    /// Whether a ClientHello was read.
-    fileprivate var hasTLS: Bool { self == .tls || self == .tlsAfterPostgres }
-}
-
 extension Connection {
     /// Gives back its place among the tenant's open connections, if it has one.
     mutating func stopCountingForTenant() {
