@@ -38,7 +38,8 @@ extension SnapshotCompiler {
             descriptors: process.descriptors, workers: process.workers, listeners: open)
         if !shares.isEnough {
             let first = work.configuration.listeners.first?.place
-            let needed = Limits.descriptorsReserved + 2 * process.workers + open + 2
+            let needed = DescriptorShares.descriptorsMin(
+                workers: process.workers, listeners: open)
             work.report(
                 .tooFewDescriptors,
                 SourcePlace(

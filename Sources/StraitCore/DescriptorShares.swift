@@ -28,4 +28,19 @@ package struct DescriptorShares: Hashable, Sendable {
         self.isEnough = allowed >= 1
         self.connections = min(max(allowed, 1), Limits.connectionsMax)
     }
+
+    /// The fewest descriptors that leave room for a connection.
+    ///
+    /// - Parameters:
+    ///   - workers: How many share them, 1 or more.
+    ///   - listeners: Listening sockets that are open.
+    /// - Returns: With this many, ``isEnough`` is true; with one less it is not.
+    package static func descriptorsMin(workers: Int, listeners: Int) -> Int {
+        var descriptors = Limits.descriptorsReserved + 2 * workers + listeners + 2
+        // Pipes take an eighth at most, so that this ends after a seventh more.
+        while !Self(descriptors: descriptors, workers: workers, listeners: listeners).isEnough {
+            descriptors += 1
+        }
+        return descriptors
+    }
 }

@@ -38,6 +38,18 @@ import Testing
         #expect(!shares.isEnough)
     }
 
+    @Test(
+        "the fewest descriptors that do are told, and one less does not",
+        arguments: [(1, 0), (1, 27), (2, 7), (2, 200), (16, 100), (16, 4096), (80, 1)])
+    func fewest(workers: Int, listeners: Int) {
+        let fewest = DescriptorShares.descriptorsMin(workers: workers, listeners: listeners)
+        func isEnough(_ descriptors: Int) -> Bool {
+            DescriptorShares(descriptors: descriptors, workers: workers, listeners: listeners)
+                .isEnough
+        }
+        #expect(isEnough(fewest) && !isEnough(fewest - 1))
+    }
+
     @Test("listeners take from connections, one descriptor each, and leave the pipes alone")
     func listeners() {
         let none = DescriptorShares(descriptors: 2000, workers: 2)
