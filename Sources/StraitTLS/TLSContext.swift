@@ -46,9 +46,8 @@ private import CStrait
         try context.limitResumption(settings)
         self.isServer = true
         self.applicationProtocols = settings.applicationProtocols
-        let ticketKeys = TicketKeys(settings)
-        self.givesTickets = !ticketKeys.isEmpty
-        self.ticketKeys = ticketKeys
+        self.givesTickets = settings.givesTickets
+        self.ticketKeys = TicketKeys(settings)
         self.owned = context
         // Connections keep the context alive, so that the callbacks find it.
         let pointer = unsafe Unmanaged.passUnretained(self).toOpaque()
@@ -181,7 +180,7 @@ private import CStrait
         guard
             unsafe SSL_CTX_set_session_id_context(self.handle, context, UInt32(context.count)) == 1
         else { throw TLSSetupError(OpenSSLErrors.drained("the session context")) }
-        guard !settings.ticketKey.isEmpty, settings.clientAuthoritiesPEM == nil else {
+        guard settings.givesTickets else {
             unsafe cstrait_tls_refuse_tickets(self.handle)
             guard unsafe SSL_CTX_set_num_tickets(self.handle, 0) == 1 else {
                 throw TLSSetupError(OpenSSLErrors.drained("tickets"))

@@ -43,6 +43,9 @@ package struct TLSServerSettings: Sendable {
         self.previousTicketKey = previousTicketKey
         self.ticketLifetimeSeconds = ticketLifetimeSeconds
     }
+
+    /// Whether downstreams are given tickets.
+    var givesTickets: Bool { !self.ticketKey.isEmpty && self.clientAuthoritiesPEM == nil }
 }
 
 /// What a context for upstreams is made of.

@@ -31,15 +31,13 @@ struct TicketKeys {
 
     /// Those of a context that gives tickets; none for any other.
     init(_ settings: TLSServerSettings) {
-        guard !settings.ticketKey.isEmpty, settings.clientAuthoritiesPEM == nil else {
+        guard settings.givesTickets else {
             self.keys = []
             return
         }
         self.keys = [settings.ticketKey, settings.previousTicketKey].filter { !$0.isEmpty }
             .map(Key.init)
     }
-
-    var isEmpty: Bool { self.keys.isEmpty }
 
     /// The key that tickets are made with.
     fileprivate var current: Key? { self.keys.first }
