@@ -1,5 +1,6 @@
 // What is said to who asks why a connection was refused.
 
+import Foundation
 import StraitControl
 import StraitCore
 import Testing
@@ -12,6 +13,35 @@ import Testing
         let remedy = RefusalFacts().remedy(for: kind)
         #expect((remedy != nil) == (kind.check != nil))
         #expect(remedy?.isEmpty != true && remedy?.hasSuffix(".") != true)
+    }
+
+    /// The rows of the reference's close reasons: check, what happened, what to do.
+    private static let table: [String: [String]] = {
+        let root = (0..<3).reduce(URL(fileURLWithPath: #filePath)) { url, _ in
+            url.deletingLastPathComponent()
+        }
+        // Without the file there is no row, and the test says which one is missing.
+        let text = try? String(contentsOf: root.appending(path: "REFERENCE.md"), encoding: .utf8)
+        var rows: [String: [String]] = [:]
+        for line in (text ?? "").components(separatedBy: "\n") where line.hasPrefix("| `") {
+            let cells = line.components(separatedBy: "|").dropFirst().map {
+                $0.trimmingCharacters(in: CharacterSet(charactersIn: " `"))
+            }
+            // Later tables have other names.
+            guard cells.count >= 4, rows[cells[0]] == nil else { continue }
+            rows[cells[0]] = Array(cells[1...3])
+        }
+        return rows
+    }()
+
+    @Test(
+        "the reference names the same check, and an advice beside each remedy",
+        arguments: CloseReason.Kind.allCases)
+    func reference(kind: CloseReason.Kind) throws {
+        let row = try #require(Self.table[kind.rawValue], "REFERENCE.md")
+        #expect(row[0] == kind.check?.rawValue ?? "")
+        #expect((RefusalFacts().remedy(for: kind) != nil) == !row[0].isEmpty)
+        #expect(!row[1].isEmpty && !row[2].isEmpty)
     }
 
     @Test(
