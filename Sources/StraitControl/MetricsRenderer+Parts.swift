@@ -234,6 +234,12 @@ extension MetricsRenderer {
                 exponents: Self.turnExponents)
         }
         text.family(
+            "strait_worker_listeners", .gauge,
+            "Listeners that each worker knows: open, or gone while connections are open.")
+        for worker in self.workers {
+            text.sample(["worker": String(worker.worker)], worker.listeners)
+        }
+        text.family(
             "strait_log_lines_dropped_total", .counter,
             "Lines that were not written because a queue was full or a place could not be written.")
         text.sample(

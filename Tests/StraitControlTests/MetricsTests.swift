@@ -118,6 +118,7 @@ import Testing
         one.bytes[slot]?.downstreamReceived = 10
         var two = WorkerMetrics(worker: 1)
         two.open[slot] = 3
+        two.listeners = 4
         two.bytes[slot] = WorkerMetrics.Bytes()
         two.bytes[slot]?.downstreamReceived = 5
         let text = Self.text([one, two], directory)
@@ -126,6 +127,7 @@ import Testing
             text.contains(
                 #"strait_received_bytes_total{tenant="acme",service="www",side="downstream"} 15"#))
         #expect(text.contains("strait_snapshot_desired_revision 3\n"))
+        #expect(text.contains("strait_worker_listeners{worker=\"1\"} 4\n"))
         #expect(text.contains(#"strait_snapshot_live_revision{worker="1"} 2"# + "\n"))
     }
 
