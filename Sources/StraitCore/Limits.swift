@@ -108,7 +108,8 @@ package enum Limits {
     ///
     /// Beyond: a command of the control plane is not put, and the worker is told of as one that did
     /// not answer; a worker that takes nothing for so long is stuck. Only the command to stop is
-    /// put always, and that once.
+    /// put always, and that once, and the one that takes a drain back, once for each drain that
+    /// was put.
     package static let mailboxMessagesMax = 1024
     /// Of those, questions and answers of other workers about cancel requests: flooding them leaves
     /// room for the control plane.

@@ -15,6 +15,8 @@ package final class Engine: Sendable {
     private let mailboxes: [Mailbox<WorkerCommand>]
     private let threads: [StraitPosix.Thread]
     private let wasStopped = Atomic<Bool>(false)
+    /// Workers that were told to drain, and not yet to resume.
+    private let draining = Mutex<Set<Int>>([])
 
     /// Starts `workers` threads (1 to ``Limits/workersMax``).
     ///
@@ -70,18 +72,31 @@ package final class Engine: Sendable {
         return self.mailboxes[worker].put(command, countMax: Limits.mailboxMessagesMax)
     }
 
-    /// Puts a command into every mailbox that has room, and tells how many had.
-    @discardableResult
-    package func broadcast(_ command: WorkerCommand) -> Int {
-        guard case .stop = command else {
-            return self.mailboxes.indices.count { self.send(command, to: $0) }
+    /// Puts a command into every mailbox that has room; those to resume and to stop into every
+    /// mailbox.
+    package func broadcast(_ command: WorkerCommand) {
+        switch command {
+        case .apply, .collectMetrics, .listConnections, .findConnection, .closeConnection,
+            .askCancelTarget, .tellCancelTarget:
+            for worker in self.mailboxes.indices { self.send(command, to: worker) }
+        case .drain:
+            self.draining.withLock { draining in
+                for worker in self.mailboxes.indices where self.send(command, to: worker) {
+                    draining.insert(worker)
+                }
+            }
+        case .resume:
+            // Kept out, it would leave the drain's deadline to what opens later. For each drain
+            // that found room there is one, and who was not told to drain need not be told this.
+            self.draining.withLock { draining in
+                for worker in draining { _ = self.mailboxes[worker].put(command) }
+                draining = []
+            }
+        case .stop:
+            // A second one says nothing new.
+            guard !self.wasStopped.exchange(true, ordering: .relaxed) else { return }
+            for mailbox in self.mailboxes { _ = mailbox.put(command) }
         }
-        // Nothing may keep it out, and a second one says nothing new.
-        guard !self.wasStopped.exchange(true, ordering: .relaxed) else {
-            return self.mailboxes.count
-        }
-        for mailbox in self.mailboxes { _ = mailbox.put(command) }
-        return self.mailboxes.count
     }
 
     /// Waits until every thread has ended; they do after ``WorkerCommand/stop``.
