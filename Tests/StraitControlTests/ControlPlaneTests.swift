@@ -260,9 +260,7 @@ import Testing
         let running = Task { try await control.run() }
         let before = try await rig.address()
         let held = try Self.connect(before)
-        while await control.status().openConnections == 0 {
-            try Task.checkCancellation()  // the time limit ends it
-        }
+        try await control.waitForOpen(1)
         await control.requestDrain(within: .seconds(3600))
         #expect(await control.readiness().status == "draining")
         var isRefused = false
@@ -275,9 +273,7 @@ import Testing
         #expect(await control.readiness().isReady)
         let open = await control.status().openConnections
         let fresh = try Self.connect(try await rig.address())
-        while await control.status().openConnections < open + 1 {
-            try Task.checkCancellation()  // the time limit ends it
-        }
+        try await control.waitForOpen(open + 1)
         #expect(open >= 1, "the first connection was kept")
         guard case .unchanged(1) = await control.reload(trigger: "test") else {
             Issue.record("changes are taken again")
@@ -307,9 +303,7 @@ import Testing
         let control = rig.control
         let running = Task { try await control.run() }
         let held = try Self.connect(address)
-        while await control.status().openConnections == 0 {
-            try Task.checkCancellation()  // the time limit ends it
-        }
+        try await control.waitForOpen(1)
         await control.requestDrain(within: .seconds(3600))
         var taken: Int32?
         while taken == nil {
@@ -339,9 +333,7 @@ import Testing
         let control = rig.control
         let running = Task { try await control.run() }
         let held = try Self.connect(try await rig.address())
-        while await control.status().openConnections == 0 {
-            try Task.checkCancellation()  // the time limit ends it
-        }
+        try await control.waitForOpen(1)
         for _ in 0..<20 {
             await withTaskGroup(of: Void.self) { group in
                 group.addTask { await control.requestDrain(within: .seconds(3600)) }
@@ -354,10 +346,15 @@ import Testing
             #expect(await control.readiness().isReady)
         }
         let fresh = try Self.connect(try await rig.address())
-        while await control.status().openConnections < 2 {
-            try Task.checkCancellation()  // the time limit ends it
-        }
+        try await control.waitForOpen(2)
         #expect(held.descriptor != fresh.descriptor)
         try await rig.end(running)
+    }
+}
+
+extension ControlPlane {
+    /// Waits until so many connections are open, or the test's time limit ends it.
+    fileprivate func waitForOpen(_ count: Int) async throws {
+        while await self.status().openConnections < count { try Task.checkCancellation() }
     }
 }
