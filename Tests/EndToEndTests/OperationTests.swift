@@ -158,6 +158,38 @@ extension EndToEnd {
             #expect(end == 0, "\(router.daemon.log)")
         }
 
+        @Test("a drain that was taken back leaves its deadline to no later stop")
+        func drainTakenBack() async throws {
+            let rig = try EndToEnd.rig()
+            let plan = SmallPlan(
+                port: try Loopback.freePort(), upstream: "tcp://127.0.0.1:\(rig.web.plainPort)",
+                certificate: rig.certificates.acme)
+            let router = try await Router.start(
+                "taken-back", plan.body.replacing("drain: 20s", with: "drain: 1s"), in: rig.shell)
+            let holder = try Daemon.start(
+                "taken-back-holder",
+                [
+                    "openssl", "s_client", "-quiet", "-connect", "127.0.0.1:\(plan.port)",
+                    "-servername", "www.acme.test", "-ign_eof",
+                ], in: rig.shell)
+            try await holder.ready("it is open") {
+                try await router.metric("strait_connections_open") >= 1
+            }
+            let admin = ["--admin", router.adminSocket]
+            let begun = try await rig.strait(["drain", "--seconds", "3600"] + admin)
+            #expect(begun.succeeded, "\(begun)")
+            try await eventually("the listener is closed", within: 10) {
+                !Loopback.answers(.ipv4, plan.port)
+            }
+            let back = try await rig.strait(["drain", "--cancel"] + admin)
+            #expect(back.succeeded, "\(back)")
+            #expect(try await rig.status(plan) == "200")
+            #expect(holder.isRunning && router.daemon.isRunning)
+            #expect(try await router.daemon.stop(within: 20) == 0, "\(router.daemon.log)")
+            #expect(router.daemon.log.contains("at most 1s"), "\(router.daemon.log)")
+            try await eventually("the holder is told") { !holder.isRunning }
+        }
+
         @Test(
             "reloads under load fail no request and cut no transfer", .timeLimit(.minutes(10)))
         func reloadsUnderLoad() async throws {
