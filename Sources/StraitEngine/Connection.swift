@@ -120,6 +120,8 @@ struct Connection: ~Copyable, SlabElement {
     /// All bytes so far while peeking; then those that the upstream, or our TLS, must still get.
     var replay: [UInt8] = []
     var arrivedByPostgresRequest = false
+    /// Requests for encryption that were declined inside TLS: 1 is TLS, 2 GSSAPI.
+    var declinedRequests: UInt8 = 0
     var serverName: HostName?
     /// A name that could not be read, escaped for the record.
     var unreadableName: String?
