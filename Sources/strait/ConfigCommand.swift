@@ -118,14 +118,47 @@ struct ConfigCommand: ParsableCommand {
         @Option(help: "The router, where it is not found under the host's own name.")
         var router: String?
 
-        func run() {
-            let router = self.router.map { " --router \($0)" } ?? ""
-            writeOutput(
-                """
-                Host \(self.host)
-                    ProxyCommand strait connect\(router) %h
+        @Option(help: "PEM file of the authorities that may have signed the certificate.")
+        var ca: String?
 
-                """)
+        @Option(help: "PEM file of our own certificate.", completion: .file())
+        var certificate: String?
+
+        @Option(help: "PEM file of its key.", completion: .file())
+        var key: String?
+
+        func validate() throws {
+            guard (self.certificate == nil) == (self.key == nil) else {
+                throw ValidationError("--certificate and --key go together")
+            }
+        }
+
+        func run() { writeOutput(self.text) }
+
+        /// The lines for ssh_config; paths are absolute, as ssh runs in any folder.
+        var text: String {
+            let router = self.router.map { " --router \($0)" } ?? ""
+            let ca = self.ca == "system" ? nil : self.ca
+            let files = [("--ca", ca), ("--certificate", self.certificate), ("--key", self.key)]
+                .map { name, path in path.map { " \(name) \(Self.word($0))" } ?? "" }.joined()
+            return """
+                Host \(self.host)
+                    ProxyCommand strait connect\(router)\(files) %h
+
+                """
+        }
+
+        /// A path as one word of the shell, with ssh's own `%` doubled.
+        private static func word(_ path: String) -> String {
+            let whole = URL(fileURLWithPath: path).path.replacingOccurrences(of: "%", with: "%%")
+            let isPlain = whole.utf8.allSatisfy {
+                switch $0 {
+                case 0x2D...0x39, 0x41...0x5A, 0x5F, 0x61...0x7A, 0x25: true
+                default: false
+                }
+            }
+            return isPlain
+                ? whole : "'" + whole.replacingOccurrences(of: "'", with: "'\\''") + "'"
         }
     }
 }

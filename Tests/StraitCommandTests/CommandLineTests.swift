@@ -22,7 +22,9 @@ import strait
             ("connection show c-0000000000001", "Show"),
             ("connection close c-0000000000001", "Close"),
             ("config init --domain a.test --service w=http://10.0.0.1:80", "Initial"),
-            ("config ssh a.test", "SSH"), ("completions zsh", "CompletionsCommand"),
+            ("config ssh a.test", "SSH"),
+            ("config ssh --ca ca.pem --certificate a.pem --key a.key a.test", "SSH"),
+            ("completions zsh", "CompletionsCommand"),
             ("--help", "HelpCommand"), ("explain --help", "HelpCommand"),
             ("help config init", "HelpCommand"),
         ])
@@ -43,6 +45,7 @@ import strait
             ("explain --as smtp", "smtp"), ("explain --connection x", "no connection id"),
             ("explain --connection c-0000000000001 --sni a.test", "goes alone"),
             ("connect", "host"), ("connect --certificate a.pem a.test", "go together"),
+            ("config ssh --key a.key a.test", "go together"),
             ("connect --listen 3306 a.test", "ADDRESS:PORT"),
             ("drain --seconds -1", "seconds"), ("drain --seconds 5 --cancel", "--cancel"),
             ("connection show x", "no connection id"), ("connection close", "id"),
