@@ -4,6 +4,7 @@
 package import StraitCore
 internal import StraitRouting
 package import StraitSnapshot
+internal import StraitTLS
 
 /// Where a local connection goes: through a router, to a service behind it.
 package struct ConnectPlan: Sendable {
@@ -37,6 +38,31 @@ package struct ConnectPlan: Sendable {
         self.authoritiesPEM = authoritiesPEM
         self.certificate = certificate
         self.listen = listen
+    }
+
+    /// Checks a file of authorities.
+    ///
+    /// - Throws: ``FileError`` that names `path`.
+    package static func check(authoritiesPEM: [UInt8], path: String) throws(FileError) {
+        do throws(TLSSetupError) {
+            _ = try TLSCertificateFacts.countAuthorities(pem: authoritiesPEM)
+        } catch {
+            throw FileError(description: "\(path): \(error.message)")
+        }
+    }
+
+    /// Checks that a chain can be read, and that its key belongs to it.
+    ///
+    /// - Throws: ``FileError`` that names both files.
+    package static func check(
+        certificate: (chainPEM: [UInt8], keyPEM: [UInt8]), chainPath: String, keyPath: String
+    ) throws(FileError) {
+        do throws(TLSSetupError) {
+            _ = try TLSCertificateFacts(
+                chainPEM: certificate.chainPEM, keyPEM: certificate.keyPEM)
+        } catch {
+            throw FileError(description: "\(chainPath), \(keyPath): \(error.message)")
+        }
     }
 
     /// The snapshot, revision 1.

@@ -76,21 +76,30 @@ package struct BlockingStream: ~Copyable {
 ///
 /// The end of the input becomes a FIN on the stream while the other direction goes on; the end of
 /// the stream closes the output. Returns when both directions have ended or the stream has failed.
+/// A stream that ends before its first byte ends both directions at once and leaves the output
+/// open: whoever reads it may go away at its end, so the caller first says why there is nothing.
+///
 /// One thread a direction, so that a reader that stalls holds up nothing but its own direction.
 ///
 /// - Parameters:
 ///   - input: Read from until its end; stays open.
-///   - output: Written to; closed when the stream ends.
+///   - output: Written to; closed when the stream ends, if any byte came.
 ///   - stream: A non-blocking socket; stays open.
+/// - Returns: Whether any byte came from the stream.
 /// - Throws: ``PosixError`` where no thread is to be had.
-package func joinStreams(input: Int32, output: Int32, stream: Int32) throws(PosixError) {
+package func joinStreams(input: Int32, output: Int32, stream: Int32) throws(PosixError) -> Bool {
     let upward = try Thread.spawn(name: "strait-input") {
         copyInput(input, to: stream)
         Sockets.shutdownWrite(stream)
     }
-    copyStream(stream, to: output)
-    Sockets.close(output)
+    let hasBytes = copyStream(stream, to: output)
+    if hasBytes {
+        Sockets.close(output)
+    } else {
+        _ = shutdown(stream, Int32(SHUT_RDWR))  // wakes the other thread
+    }
     upward.join()
+    return hasBytes
 }
 
 /// Copies until the input's end, or until the stream is gone in both directions.
@@ -115,18 +124,21 @@ private func copyInput(_ input: Int32, to stream: Int32) {
     }
 }
 
-/// Copies until the stream's end.
-private func copyStream(_ stream: Int32, to output: Int32) {
+/// Copies until the stream's end, and tells whether any byte came.
+private func copyStream(_ stream: Int32, to output: Int32) -> Bool {
+    var hasBytes = false
     do throws(PosixError) {
         while true {
             try BlockingStream.wait(stream, for: Int16(POLLIN), milliseconds: -1)
             let bytes = try readSome(stream, bytesMax: transferBytes)
-            guard !bytes.isEmpty else { return }
+            guard !bytes.isEmpty else { return hasBytes }
+            hasBytes = true
             try writeAll(bytes[...], to: output, milliseconds: -1)
         }
     } catch {
         // The stream was reset, or nobody reads the output: either way nobody is left to write for.
         _ = shutdown(stream, Int32(SHUT_RDWR))
+        return hasBytes
     }
 }
 

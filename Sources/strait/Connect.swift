@@ -66,6 +66,9 @@ struct ConnectCommand: AsyncParsableCommand {
             try await self.serve(try self.plan(listen: address), address)
             return
         }
+        // ssh hangs its ProxyCommand up as soon as it has read its end, or is done: we still have
+        // to say why, and to end TLS as it should end. So a hang-up only sets a limit.
+        let signals = await UnixSignalsSequence(trapping: .sighup)
         // A socket in a folder that only we can enter: no other user can slip in between.
         let folder = FileManager.default.temporaryDirectory
             .appendingPathComponent("strait-connect-\(UUID().uuidString)").path
@@ -75,24 +78,35 @@ struct ConnectCommand: AsyncParsableCommand {
         defer { removeQuietly(folder) }
         let plan = try self.plan(listen: .unix(path: folder + "/s"))
         let running = try await RunningConnect(plan)
+        let hangUp = Task {
+            for await _ in signals { break }
+            try await Task.sleep(for: Self.graceAfterHangUp)
+            await running.giveUp()
+        }
+        let hasBytes: Bool
         do throws(PosixError) {
             let stream = try BlockingStream(connectingTo: plan.listen, timeoutMilliseconds: 5000)
             removeQuietly(folder)
-            try await running.join(stream)
+            hasBytes = try await running.join(stream)
         } catch {
             await running.stop()
             throw CommandFailure(.refused, "\(error)")
         }
+        hangUp.cancel()
         await running.stop()
-        if let failure = running.failure {
-            throw CommandFailure(.refused, "\(self.host): \(failure)")
+        let silence = hasBytes ? nil : ConnectFailure.silence(host: self.host)
+        if let failure = running.failure ?? silence {
+            throw CommandFailure(failure.status, failure.message)
         }
     }
+
+    /// How long the router has to end its side after ssh has hung up.
+    private static let graceAfterHangUp = Duration.seconds(2)
 
     /// Listens until a signal.
     private func serve(_ plan: ConnectPlan, _ address: SocketAddress) async throws {
         let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint)
-        let running = try await RunningConnect(plan)
+        let running = try await RunningConnect(plan) { writeError("strait: \($0.message)\n") }
         writeError("strait: \(running.address ?? address) leads to \(self.host); Ctrl-C ends it\n")
         for await _ in signals { break }
         await running.stop()
@@ -107,14 +121,33 @@ struct ConnectCommand: AsyncParsableCommand {
             throw CommandFailure(
                 .unreachable, "\(name): \(error.description); --router names the router's address")
         }
+        let (authorities, certificate) = try self.files()
         let chosen = self.alpn.flatMap { ApplicationProtocol(bytes: Array($0.utf8)) }
         return ConnectPlan(
             host: self.host, routers: addresses.map { .ip($0, port: port) },
             applicationProtocol: chosen ?? self.serviceProtocol.wrapped,
-            authoritiesPEM: self.ca == "system" ? nil : try Self.read(self.ca),
-            certificate: try self.certificate.flatMap { certificate in
-                try self.key.map { (try Self.read(certificate), try Self.read($0)) }
-            }, listen: listen)
+            authoritiesPEM: authorities, certificate: certificate, listen: listen)
+    }
+
+    /// What the options name, read and checked: a problem names its file.
+    private func files() throws -> (
+        authorities: [UInt8]?, certificate: (chainPEM: [UInt8], keyPEM: [UInt8])?
+    ) {
+        let authorities = self.ca == "system" ? nil : try Self.read(self.ca)
+        let chain = try self.certificate.map(Self.read)
+        let key = try self.key.map(Self.read)
+        do throws(FileError) {
+            if let authorities {
+                try ConnectPlan.check(authoritiesPEM: authorities, path: self.ca)
+            }
+            guard let chain, let key else { return (authorities, nil) }
+            try ConnectPlan.check(
+                certificate: (chain, key), chainPath: self.certificate ?? "",
+                keyPath: self.key ?? "")
+            return (authorities, (chain, key))
+        } catch {
+            throw CommandFailure(.refused, error.description)
+        }
     }
 
     private static func read(_ path: String) throws -> [UInt8] {

@@ -17,9 +17,12 @@ final class RunningConnect: Sendable {
     /// The address that we listen on, with its port.
     let address: SocketAddress?
 
-    /// Starts the worker and listens.
-    init(_ plan: ConnectPlan) async throws {
-        let note = FailureNote()
+    /// Starts the worker and listens; `tell` hears of each connection that ends badly, on the
+    /// worker's thread.
+    init(
+        _ plan: ConnectPlan, tell: @escaping @Sendable (ConnectFailure) -> Void = { _ in }
+    ) async throws {
+        let note = FailureNote(plan, tell)
         let fleet = try Self.fleet { note.take($0) }
         let delivery = Task { await fleet.deliverReports() }
         let snapshot = try plan.snapshot()
@@ -52,64 +55,72 @@ final class RunningConnect: Sendable {
     }
 
     /// Why the last connection that ended badly did; nil when none did.
-    var failure: String? { self.note.text }
+    var failure: ConnectFailure? { self.note.failure }
 
     /// Joins a connection of ours with standard input and output, until both directions have ended.
-    func join(_ stream: consuming BlockingStream) async throws(PosixError) {
+    ///
+    /// - Returns: Whether any byte came; where none did, standard output is still open.
+    func join(_ stream: consuming BlockingStream) async throws(PosixError) -> Bool {
         let descriptor = stream.release()
         defer { Sockets.close(descriptor) }
-        let result = await withCheckedContinuation { continuation in
+        let result: Result<Bool, PosixError> = await withCheckedContinuation { continuation in
             do throws(PosixError) {
                 _ = try StraitPosix.Thread.spawn(name: "strait-join") {
                     do throws(PosixError) {
-                        try joinStreams(input: 0, output: 1, stream: descriptor)
-                        continuation.resume(returning: PosixError?.none)
+                        let hasBytes = try joinStreams(input: 0, output: 1, stream: descriptor)
+                        continuation.resume(returning: .success(hasBytes))
                     } catch {
-                        continuation.resume(returning: error)
+                        continuation.resume(returning: .failure(error))
                     }
                 }
             } catch {
-                continuation.resume(returning: error)
+                continuation.resume(returning: .failure(error))
             }
         }
-        if let result { throw result }
+        return try result.get()
+    }
+
+    /// Ends what is open at once; what waits for it goes on.
+    func giveUp() async {
+        _ = await self.fleet.drain(deadline: monotonicNow(), timeout: .seconds(1))
     }
 
     /// Ends what is open, the worker, and the listener.
     func stop() async {
-        _ = await self.fleet.drain(deadline: monotonicNow(), timeout: .seconds(1))
+        await self.giveUp()
         _ = await self.fleet.stop(timeout: .seconds(1))
         self.sockets.withLock { $0.closeAll() }
         self.delivery.cancel()
     }
 }
 
-/// Remembers the reason of the last connection that ended badly.
+/// Remembers why the last connection that ended badly did.
 ///
 /// Called on the worker's thread.
 private final class FailureNote: Sendable {
-    private let last = Mutex<String?>(nil)
+    private let last = Mutex<ConnectFailure?>(nil)
+    private let host: String
+    private let applicationProtocol: String
+    private let tell: @Sendable (ConnectFailure) -> Void
 
-    var text: String? { self.last.withLock { $0 } }
+    init(_ plan: ConnectPlan, _ tell: @escaping @Sendable (ConnectFailure) -> Void) {
+        self.host = plan.host
+        self.applicationProtocol = String(decoding: plan.applicationProtocol.bytes, as: UTF8.self)
+        self.tell = tell
+    }
+
+    var failure: ConnectFailure? { self.last.withLock { $0 } }
 
     func take(_ report: WorkerReport) {
         guard case .accessRecords(let lines) = report else { return }
         for line in lines.split(separator: UInt8(ascii: "\n")) {
-            guard let text = Self.failure(in: Array(line)) else { continue }
-            self.last.withLock { $0 = text }
-        }
-    }
-
-    private static func failure(in record: [UInt8]) -> String? {
-        do {
-            let object = try JSONSerialization.jsonObject(with: Data(record))
-            guard let fields = object as? [String: Any],
-                let reason = fields["error.type"] as? String, reason != "drained"
-            else { return nil }
-            let detail = (fields["strait.detail"] as? String).map { ": \($0)" } ?? ""
-            return reason + detail
-        } catch {
-            return "the record of the connection cannot be read"
+            guard
+                let failure = ConnectFailure(
+                    record: Array(line), host: self.host,
+                    applicationProtocol: self.applicationProtocol)
+            else { continue }
+            self.last.withLock { $0 = failure }
+            self.tell(failure)
         }
     }
 }

@@ -96,7 +96,8 @@ private struct BytePipe: ~Copyable {
         let numbers = (input.reading.number, output.writing.release(), stream.near.number)
         let joining = try Thread.spawn(name: "joining") {
             do {
-                try joinStreams(input: numbers.0, output: numbers.1, stream: numbers.2)
+                #expect(
+                    try joinStreams(input: numbers.0, output: numbers.1, stream: numbers.2))
             } catch {
                 Issue.record("\(error)")
             }
@@ -120,7 +121,8 @@ private struct BytePipe: ~Copyable {
         let numbers = (input.reading.number, output.writing.release(), stream.near.number)
         let joining = try Thread.spawn(name: "joining") {
             do {
-                try joinStreams(input: numbers.0, output: numbers.1, stream: numbers.2)
+                #expect(
+                    try joinStreams(input: numbers.0, output: numbers.1, stream: numbers.2))
             } catch {
                 Issue.record("\(error)")
             }
@@ -132,6 +134,19 @@ private struct BytePipe: ~Copyable {
         stream.far.close()
         #expect(readAll(output.reading.number) == [])
         joining.join()
+        #expect(isOpen(input.writing.number))
+    }
+
+    @Test("a stream that ends before its first byte leaves the output open, to say why")
+    func silence() throws {
+        let input = BytePipe()
+        let output = BytePipe()
+        let stream = try SocketPair()
+        Sockets.shutdownWrite(stream.far.number)
+        let hasBytes = try joinStreams(
+            input: input.reading.number, output: output.writing.number, stream: stream.near.number)
+        #expect(!hasBytes)
+        #expect(isOpen(output.writing.number))
         #expect(isOpen(input.writing.number))
     }
 }

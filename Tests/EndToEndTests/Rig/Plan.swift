@@ -159,6 +159,7 @@ enum Plan {
             ("digest-pass", "tcp", "passthrough", "tcp://[::1]:\(upstreams.tlsToDigest)", ""),
             ("down", "web", "terminate", "tcp://127.0.0.1:1", http1),
             ("down-pass", "web", "passthrough", "tcp://127.0.0.1:1", ""),
+            ("down-ssh", "ssh", "terminate", "tcp://127.0.0.1:1", ""),
             ("down-pg", "postgres", "terminate", "tcp://127.0.0.1:1", ""),
         ]
         let lines = services.map { name, kind, mode, address, more in
