@@ -12,7 +12,7 @@ package struct DescriptorShares: Hashable, Sendable {
     package let isEnough: Bool
 
     /// Keeps ``Limits/descriptorsReserved``, two per worker (its epoll instance and its mailbox)
-    /// and one per listener back, and gives pipes an eighth of the rest at most.
+    /// and one per listener back, and gives pipes a sixteenth of the rest at most.
     ///
     /// Listeners come and go with the configuration, the workers' pipes are fixed when they start:
     /// listeners take from connections alone.
@@ -23,7 +23,7 @@ package struct DescriptorShares: Hashable, Sendable {
     ///   - listeners: Listening sockets that are open.
     package init(descriptors: Int, workers: Int, listeners: Int = 0) {
         let free = max(descriptors - Limits.descriptorsReserved - 2 * workers, 0)
-        self.pipesPerWorker = min(free / 8 / 2 / workers, Limits.pipesMax)
+        self.pipesPerWorker = min(free / 16 / 2 / workers, Limits.pipesMax)
         let allowed = (free - listeners - 2 * workers * self.pipesPerWorker) / 2
         self.isEnough = allowed >= 1
         self.connections = min(max(allowed, 1), Limits.connectionsMax)
@@ -37,7 +37,7 @@ package struct DescriptorShares: Hashable, Sendable {
     /// - Returns: With this many, ``isEnough`` is true; with one less it is not.
     package static func descriptorsMin(workers: Int, listeners: Int) -> Int {
         var descriptors = Limits.descriptorsReserved + 2 * workers + listeners + 2
-        // Pipes take an eighth at most, so that this ends after a seventh more.
+        // Pipes take a sixteenth at most, so that this ends after a fifteenth more.
         while !Self(descriptors: descriptors, workers: workers, listeners: listeners).isEnough {
             descriptors += 1
         }

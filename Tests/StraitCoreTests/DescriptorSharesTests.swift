@@ -29,6 +29,13 @@ import Testing
         #expect(shares.connections == (1_000_000 - Limits.descriptorsReserved - 4) / 2 - 2048)
     }
 
+    @Test("twenty thousand descriptors hold nine thousand connections, and pipes besides")
+    func nineThousand() {
+        let shares = DescriptorShares(descriptors: 20_000, workers: 2, listeners: 16)
+        #expect(shares.connections >= 9_200)
+        #expect(shares.pipesPerWorker >= 256)
+    }
+
     @Test(
         "with hardly any descriptors one connection is left, and no pipe", arguments: [0, 3, 130])
     func few(descriptors: Int) {
