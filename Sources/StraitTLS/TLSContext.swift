@@ -192,8 +192,7 @@ private import CStrait
             throw TLSSetupError("a ticket key has \(TLSTicketKey.bytes) bytes, not \(key.count)")
         }
         unsafe SSL_CTX_set_timeout(self.handle, Int(settings.ticketLifetimeSeconds))
-        // TLS 1.3's ticket is made by TLSSession, for the first bytes that it goes with.
-        guard unsafe SSL_CTX_set_num_tickets(self.handle, 0) == 1 else {
+        guard unsafe SSL_CTX_set_num_tickets(self.handle, 1) == 1 else {
             throw TLSSetupError(OpenSSLErrors.drained("tickets"))
         }
     }

@@ -26,11 +26,11 @@ private import Glibc
     private var pendingAnswers = 0
     /// The last call saw the socket empty.
     private var isSocketEmpty = false
-    /// A ticket goes with the next bytes.
+    /// The ticket of TLS 1.3, some 250 bytes, which goes with the next bytes.
     ///
     /// After the handshake nobody waits for it, and a send of its own costs as much as the answer:
-    /// so they share one (RFC 8446 §4.6.1 lets the server choose the time).
-    private var owesTicket = false
+    /// so they share one.
+    private var ticket: [UInt8] = []
     /// What ended a read that had bytes to give first.
     private var ending: Ending?
 
@@ -99,11 +99,10 @@ private import Glibc
         self.begin(descriptor, channel)
         let result = unsafe SSL_do_handshake(self.ssl)
         let end = result == 1 ? .progress : self.end(of: result, channel)
+        if case .progress = end { self.holdTicket(channel) }
         let sent = self.finish(descriptor, channel)
         switch end {
-        case .progress:
-            let isLatest = unsafe SSL_version(self.ssl) == TLS1_3_VERSION
-            self.owesTicket = self.context.givesTickets && isLatest
+        case .progress: break
         case .wantsRead where self.pending.isEmpty: return .wantsRead
         case .wantsRead: break
         case .closeNotify, .streamEnd: throw .closedEarly
@@ -163,10 +162,7 @@ private import Glibc
         guard try self.flush(descriptor: descriptor, channel: &channel) == .done else { return 0 }
         guard !bytes.isEmpty else { return 0 }
         self.begin(descriptor, channel)
-        if self.owesTicket {
-            self.owesTicket = false
-            _ = unsafe SSL_new_session_ticket(self.ssl)  // refused: the peer does without
-        }
+        self.sendTicketFirst(channel)
         var taken = 0
         let result = unsafe bytes.withUnsafeBufferPointer { buffer in
             unsafe SSL_write_ex(self.ssl, buffer.baseAddress, buffer.count, &taken)
@@ -200,6 +196,7 @@ private import Glibc
         descriptor: Int32, channel: inout TLSChannel
     ) throws(TLSFailure) -> TLSStep {
         self.begin(descriptor, channel)
+        self.sendTicketFirst(channel)
         if unsafe SSL_is_init_finished(self.ssl) == 1 {
             _ = unsafe SSL_shutdown(self.ssl)
         }
@@ -248,6 +245,24 @@ extension TLSSession {
         unsafe state.pointee.alertSent = nil
         // SSL_get_error reads the thread's queue; a stale entry would be blamed on this peer.
         ERR_clear_error()
+    }
+
+    /// Keeps the ticket back that ends a handshake of TLS 1.3: what the server writes after the
+    /// peer's Finished is nothing else.
+    private mutating func holdTicket(_ channel: borrowing TLSChannel) {
+        guard self.context.givesTickets, self.pending.isEmpty,
+            unsafe SSL_version(self.ssl) == TLS1_3_VERSION
+        else { return }
+        // Of its own size: the channel's array has room for much more.
+        unsafe self.ticket += channel.state.pointee.output
+        unsafe channel.state.pointee.output.removeAll(keepingCapacity: true)
+    }
+
+    /// Puts the ticket before what OpenSSL is about to write.
+    private mutating func sendTicketFirst(_ channel: borrowing TLSChannel) {
+        guard !self.ticket.isEmpty else { return }
+        unsafe channel.state.pointee.output.append(contentsOf: self.ticket)
+        self.ticket = []
     }
 
     /// Takes back what is this connection's, and sends what OpenSSL has written.
