@@ -280,7 +280,7 @@ extension EndToEnd {
                 descriptors: 300)
             let allowed = try await router.metric(
                 "strait_limit_capacity", [#"limit="connections""#])
-            #expect(allowed == 34, "300 without 128, 4 of workers, 80 listeners and 20 of pipes")
+            #expect(allowed == 40, "300 without 128, 4 of workers, 80 listeners and 8 of pipes")
             let hold = try Daemon.start(
                 "hold",
                 [
@@ -288,9 +288,9 @@ extension EndToEnd {
                     "www.acme.test", "100", router.adminSocket, "60",
                 ], in: rig.shell)
             try await hold.ready("it holds") { hold.log.contains("held") }
-            #expect(hold.log.contains("held 34"), "\(hold.log)")
+            #expect(hold.log.contains("held 40"), "\(hold.log)")
             let open = try await router.metric("process_open_fds")
-            #expect((34 * 2 + 60 + 80..<300).contains(Int(open)), "\(open)")
+            #expect((40 * 2 + 60 + 80..<300).contains(Int(open)), "\(open)")
             #expect(try await router.metric("strait_config_last_reload_successful") == 1)
             router.daemon.signal(SIGHUP)
             try await eventually("a reload can still read its file") {
