@@ -6,7 +6,7 @@ package struct Instant: Hashable, Comparable, Sendable {
     package var nanoseconds: UInt64
 
     /// - Parameter nanoseconds: Nanoseconds since the clock's arbitrary start.
-    @inlinable package init(nanoseconds: UInt64) { self.nanoseconds = nanoseconds }
+    package init(nanoseconds: UInt64) { self.nanoseconds = nanoseconds }
 
     /// The start of the clock; earlier than any instant that was read from it.
     package static let zero = Instant(nanoseconds: 0)
@@ -38,13 +38,13 @@ package struct Instant: Hashable, Comparable, Sendable {
     }
 
     /// The instant that lies `nanoseconds` later; ``never`` when the sum does not fit.
-    @inlinable package func advanced(byNanoseconds nanoseconds: UInt64) -> Instant {
+    package func advanced(byNanoseconds nanoseconds: UInt64) -> Instant {
         let (sum, overflow) = self.nanoseconds.addingReportingOverflow(nanoseconds)
         return Instant(nanoseconds: overflow ? .max : sum)
     }
 
     /// Nanoseconds from `earlier` to this instant; 0 when `earlier` is the later one.
-    @inlinable package func nanoseconds(since earlier: Instant) -> UInt64 {
+    package func nanoseconds(since earlier: Instant) -> UInt64 {
         self.nanoseconds > earlier.nanoseconds ? self.nanoseconds - earlier.nanoseconds : 0
     }
 }

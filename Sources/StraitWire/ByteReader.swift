@@ -5,78 +5,77 @@
 /// Nothing here traps: what is not there is a ``ParseError``. Offsets are those of the whole input,
 /// also in a reader over a part of it.
 package struct ByteReader: ~Copyable, ~Escapable {
-    @usableFromInline let input: Span<UInt8>
-    @usableFromInline let end: Int
+    private let input: Span<UInt8>
+    private let end: Int
     /// Where the next byte is read, as an offset into the whole input.
-    @inlinable package var offset: Int { self.position }
-    @usableFromInline var position: Int
+    package private(set) var offset: Int
 
     /// A reader over all of `input`.
-    @inlinable @_lifetime(copy input)
+    @_lifetime(copy input)
     package init(_ input: Span<UInt8>) {
         self.input = input
-        self.position = 0
+        self.offset = 0
         self.end = input.count
     }
 
     /// A reader over `range` of `input`; what lies outside of the input is cut off.
-    @inlinable @_lifetime(copy input)
+    @_lifetime(copy input)
     package init(_ input: Span<UInt8>, in range: Range<Int>) {
         self.input = input
         self.end = Swift.min(Swift.max(range.upperBound, 0), input.count)
-        self.position = Swift.min(Swift.max(range.lowerBound, 0), self.end)
+        self.offset = Swift.min(Swift.max(range.lowerBound, 0), self.end)
     }
 
     /// How many bytes are left.
-    @inlinable package var remaining: Int { self.end - self.position }
+    package var remaining: Int { self.end - self.offset }
 
     /// Whether every byte was read.
-    @inlinable package var isAtEnd: Bool { self.position == self.end }
+    package var isAtEnd: Bool { self.offset == self.end }
 
     /// Reads one byte.
-    @inlinable package mutating func uint8(_ field: WireField) throws(ParseError) -> UInt8 {
+    package mutating func uint8(_ field: WireField) throws(ParseError) -> UInt8 {
         guard self.remaining >= 1 else { throw .malformed(field) }
-        let value = self.input[self.position]
-        self.position += 1
+        let value = self.input[self.offset]
+        self.offset += 1
         return value
     }
 
     /// Reads two bytes, most significant first.
-    @inlinable package mutating func uint16(_ field: WireField) throws(ParseError) -> UInt16 {
+    package mutating func uint16(_ field: WireField) throws(ParseError) -> UInt16 {
         guard self.remaining >= 2 else { throw .malformed(field) }
-        let value = UInt16(self.input[self.position]) << 8 | UInt16(self.input[self.position + 1])
-        self.position += 2
+        let value = UInt16(self.input[self.offset]) << 8 | UInt16(self.input[self.offset + 1])
+        self.offset += 2
         return value
     }
 
     /// Reads four bytes, most significant first.
-    @inlinable package mutating func uint32(_ field: WireField) throws(ParseError) -> UInt32 {
+    package mutating func uint32(_ field: WireField) throws(ParseError) -> UInt32 {
         let high = try self.uint16(field)
         let low = try self.uint16(field)
         return UInt32(high) << 16 | UInt32(low)
     }
 
     /// Reads eight bytes, most significant first.
-    @inlinable package mutating func uint64(_ field: WireField) throws(ParseError) -> UInt64 {
+    package mutating func uint64(_ field: WireField) throws(ParseError) -> UInt64 {
         let high = try self.uint32(field)
         let low = try self.uint32(field)
         return UInt64(high) << 32 | UInt64(low)
     }
 
     /// Steps over `count` bytes and returns where they lie.
-    @inlinable @discardableResult
+    @discardableResult
     package mutating func bytes(_ count: Int, _ field: WireField) throws(ParseError) -> Range<Int> {
         guard count >= 0, self.remaining >= count else { throw .malformed(field) }
-        let start = self.position
-        self.position += count
-        return start..<self.position
+        let start = self.offset
+        self.offset += count
+        return start..<self.offset
     }
 
     /// Steps over a vector whose length stands before it in `lengthBytes` bytes (RFC 8446 §3.4).
     ///
     /// - Returns: where its content lies.
     /// - Throws: when the length lies outside `bounds` or beyond the end.
-    @inlinable @discardableResult
+    @discardableResult
     package mutating func vector(
         lengthBytes: Int, in bounds: ClosedRange<Int>, _ field: WireField
     ) throws(ParseError) -> Range<Int> {
