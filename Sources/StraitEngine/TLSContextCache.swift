@@ -30,18 +30,17 @@ struct TLSContextCache {
         _ service: ServicePlan, _ certificates: CertificateSet
     ) throws(TLSSetupError) -> TLSContext {
         let key = Key.downstream(policy: service.policyID, certificates: certificates.id)
+        if let context = self.use(key, service.ticketKey) { return context }
         let asks = service.clientCertificate != .none
-        let ticketKey = asks ? [] : service.ticketKey
-        if let context = self.use(key, ticketKey) { return context }
         let settings = TLSServerSettings(
             certificates: certificates.certificates.map { ($0.chainPEM, $0.keyPEM) },
             clientAuthoritiesPEM: asks ? service.tenant.clientAuthoritiesPEM : nil,
             requiresClientCertificate: service.clientCertificate == .required,
             applicationProtocols: service.applicationProtocols.map(\.bytes),
             sessionContext: policyBytes(service.policyID),
-            ticketKey: ticketKey, previousTicketKey: asks ? [] : service.previousTicketKey,
+            ticketKey: service.ticketKey, previousTicketKey: service.previousTicketKey,
             ticketLifetimeSeconds: service.ticketLifetimeSeconds)
-        return self.keep(key, ticketKey, try TLSContext(server: settings))
+        return self.keep(key, service.ticketKey, try TLSContext(server: settings))
     }
 
     /// The context that our handshakes with this upstream use.

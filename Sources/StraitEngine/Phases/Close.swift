@@ -5,7 +5,6 @@ internal import StraitPosix
 internal import StraitSnapshot
 internal import StraitState
 internal import StraitTLS
-internal import StraitWire
 
 extension Worker {
     /// Both sides have ended and were told.

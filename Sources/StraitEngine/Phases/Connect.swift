@@ -240,19 +240,8 @@ extension Worker {
     mutating func upstreamHandshake(_ index: Int) {
         let connection = self.connections.reference(index)
         guard connection.value.connectStep == .tls else { return }
-        let descriptor = connection.value.upstream.socket.number
         do throws(TLSFailure) {
-            switch try connection.value.upstream.tls?.handshake(
-                descriptor: descriptor, channel: &self.channel)
-            {
-            case .wantsRead?, nil: connection.value.upstream.isReadable = false
-            case .wantsWrite?:
-                connection.value.upstream.isWritable = false
-                _ = self.register(index, .upstream, writable: true)
-            case .done?:
-                connection.value.upstream.isReadable = true
-                self.stepDone(index, .tls)
-            }
+            if try self.stepTLS(index, .upstream) { self.stepDone(index, .tls) }
         } catch {
             let ending = error.ending(blaming: .upstream)
             self.upstreamFailed(

@@ -49,30 +49,37 @@ extension Worker {
 
     /// One step of TLS with the downstream.
     mutating func handshake(_ index: Int) {
-        let connection = self.connections.reference(index)
-        let descriptor = connection.value.downstream.socket.number
         do throws(TLSFailure) {
-            switch try connection.value.downstream.tls?.handshake(
-                descriptor: descriptor, channel: &self.channel)
-            {
-            case .wantsRead?, nil: connection.value.downstream.isReadable = false
-            case .wantsWrite?:
-                connection.value.downstream.isWritable = false
-                _ = self.register(index, .downstream, writable: true)
-            case .done?: self.handshaken(index)
-            }
+            if try self.stepTLS(index, .downstream) { self.handshaken(index) }
         } catch {
             self.handshakeFailed(index, error)
         }
+    }
+
+    /// One step of TLS with a side; true once its handshake is done.
+    mutating func stepTLS(_ index: Int, _ side: EndpointSide) throws(TLSFailure) -> Bool {
+        let connection = self.connections.reference(index)
+        let descriptor = connection.value[side].socket.number
+        switch try connection.value[side].tls?.handshake(
+            descriptor: descriptor, channel: &self.channel)
+        {
+        case .wantsRead?, nil: connection.value[side].isReadable = false
+        case .wantsWrite?:
+            connection.value[side].isWritable = false
+            _ = self.register(index, side, writable: true)
+        case .done?:
+            // Read-ahead: what came with the Finished lies inside the session, and no edge
+            // announces it.
+            connection.value[side].isReadable = true
+            return true
+        }
+        return false
     }
 
     private mutating func handshaken(_ index: Int) {
         let connection = self.connections.reference(index)
         connection.value.phase = .authenticate
         connection.value.milestones.handshaken = monotonicNow()
-        // Read-ahead: what came with the Finished lies inside the session, and no edge announces
-        // it.
-        connection.value.downstream.isReadable = true
         self.noteTLS(index)
         if let refusal = connection.value.deferredRefusal {
             self.refuseInside(index, CloseReason(.local, refusal))
