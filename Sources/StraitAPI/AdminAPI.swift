@@ -123,15 +123,20 @@ package struct AdminAPI: Service {
                 await control.connections(limit: limit ?? ControlPlane.listedConnectionsMax))
         }
         router.get("/v1/connections/{id}") { _, context in
-            guard let id = Self.connectionID(context) else { return Response.notAnID }
-            guard let found = await control.record(of: id) else { return Response.unknown(id) }
+            guard let id = Self.connectionID(context) else { return try Response.notAnID() }
+            guard let found = await control.record(of: id) else {
+                return try Response.sentence(
+                    "\(id) is not open, and not among those that ended lately", status: .notFound)
+            }
             return Response.text(
                 String(decoding: found.json, as: UTF8.self) + "\n", contentType: "application/json")
         }
         router.delete("/v1/connections/{id}") { _, context in
-            guard let id = Self.connectionID(context) else { return Response.notAnID }
-            guard await control.close(id) else { return Response.notOpen(id) }
-            return try Response.json(SentenceAnswer(text: "\(id) closed"))
+            guard let id = Self.connectionID(context) else { return try Response.notAnID() }
+            guard await control.close(id) else {
+                return try Response.sentence("\(id) is not open", status: .notFound)
+            }
+            return try Response.sentence("\(id) closed")
         }
         router.post("/v1/explain") { request, _ in
             let body = try await request.body.collect(upTo: bodyBytesMax)
@@ -140,11 +145,9 @@ package struct AdminAPI: Service {
                     ExplainQuery.self, from: Array(body.readableBytesView))
                 return try Response.json(try await control.explain(query))
             } catch let failure as ExplainFailure {
-                return try Response.json(
-                    SentenceAnswer(text: failure.description), status: .unprocessableContent)
+                return try Response.sentence(failure.description, status: .unprocessableContent)
             } catch is DecodingError {
-                return try Response.json(
-                    SentenceAnswer(text: "the body is no question"), status: .badRequest)
+                return try Response.sentence("the body is no question", status: .badRequest)
             }
         }
     }
@@ -167,22 +170,20 @@ package struct AdminAPI: Service {
             let seconds = text.flatMap { UInt32($0) }
             guard text == nil || seconds != nil else { return try Response.notANumber("seconds") }
             await control.requestDrain(within: seconds.map { .seconds(Int64($0)) })
-            return try Response.json(
-                SentenceAnswer(text: "draining; the process ends when nothing is open any more"),
-                status: .accepted)
+            return try Response.sentence(
+                "draining; the process ends when nothing is open any more", status: .accepted)
         }
         router.delete("/v1/drain") { _, _ in
             switch await control.cancelDrain() {
             case .cancelled:
-                return try Response.json(SentenceAnswer(text: "the drain is taken back"))
+                return try Response.sentence("the drain is taken back")
             case .notDraining:
-                return try Response.json(SentenceAnswer(text: "the router is not draining"))
+                return try Response.sentence("the router is not draining")
             case .tooLate:
-                return try Response.json(
-                    SentenceAnswer(text: "too late: the process ends; start the router again"),
-                    status: .conflict)
+                return try Response.sentence(
+                    "too late: the process ends; start the router again", status: .conflict)
             case .refused(let reason):
-                return try Response.json(SentenceAnswer(text: reason), status: .conflict)
+                return try Response.sentence(reason, status: .conflict)
             }
         }
     }
@@ -199,17 +200,16 @@ private struct UnknownRequests: RouterMiddleware {
         do {
             return try await next(request, context)
         } catch let error as HTTPError where error.status == .notFound {
-            return try Response.json(
-                SentenceAnswer(
-                    text: "there is no such request: \(request.method) \(request.uri.path)"),
-                status: .notFound)
+            return try Response.sentence(
+                "there is no such request: \(request.method) \(request.uri.path)", status: .notFound
+            )
         }
     }
 }
 
 extension Response {
     fileprivate static func notANumber(_ name: String) throws -> Response {
-        try .json(SentenceAnswer(text: "\(name) is a whole number"), status: .badRequest)
+        try .sentence("\(name) is a whole number", status: .badRequest)
     }
 
     fileprivate static func text(
@@ -230,21 +230,13 @@ extension Response {
             contentType: "application/json")
     }
 
-    fileprivate static var notAnID: Response {
-        .text(
-            "{\"text\":\"a connection id is c- and 13 characters\"}\n", status: .badRequest,
-            contentType: "application/json")
+    fileprivate static func sentence(
+        _ text: String, status: HTTPResponse.Status = .ok
+    ) throws -> Response {
+        try .json(SentenceAnswer(text: text), status: status)
     }
 
-    fileprivate static func notOpen(_ id: ConnectionID) -> Response {
-        .text(
-            "{\"text\":\"\(id) is not open\"}\n", status: .notFound,
-            contentType: "application/json")
-    }
-
-    fileprivate static func unknown(_ id: ConnectionID) -> Response {
-        .text(
-            "{\"text\":\"\(id) is not open, and not among those that ended lately\"}\n",
-            status: .notFound, contentType: "application/json")
+    fileprivate static func notAnID() throws -> Response {
+        try .sentence("a connection id is c- and 13 characters", status: .badRequest)
     }
 }
