@@ -3,7 +3,7 @@
 //
 //   floor PASS_PORT TLS_PORT CHAIN KEY NAME=PORT...     NAME: found anywhere in the ClientHello
 //
-// Passthrough copies; TLS is libssl on a gathering BIO, one ticket, sent with the first answer.
+// Passthrough copies; TLS is libssl on a gathering BIO, one send a flight, one ticket.
 
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -38,7 +38,7 @@ static struct pair pairs[SLOTS];
 static int free_slots[SLOTS], free_count;
 static char buffer[BUFFER], gathered[BUFFER * 2];
 static size_t gathered_count;
-static int bio_fd, poller, holds;
+static int bio_fd, poller;
 static struct { const char *name; int port; } routes[ROUTES];
 static int route_count;
 static SSL_CTX *context;
@@ -152,7 +152,6 @@ static int handshake(int slot) {
     bio_fd = pair->side[0].fd;
     int result = SSL_do_handshake(pair->side[0].ssl);
     if (result == 1) {
-        holds = 1;    // the ticket waits for the first answer
         if (dial(slot, SSL_get_servername(pair->side[0].ssl, TLSEXT_NAMETYPE_host_name)) < 0) return -1;
         return 1;
     }

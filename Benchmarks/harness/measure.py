@@ -18,11 +18,11 @@ SERVICES = ["answer", "hello-echo", "hello-source", "echo", "source"]
 class World:
     """What all measurements of a run share: a directory, certificates, the sink, the binaries."""
 
-    def __init__(self, load, strait, envoy, floor, proxy_cores, load_cores):
+    def __init__(self, load, strait, envoy, proxy_cores, load_cores):
         self.temporary = tempfile.TemporaryDirectory(prefix="strait-bench-")
         self.directory = self.temporary.name
         os.chmod(self.directory, 0o755)
-        self.load, self.strait, self.envoy, self.floor = load, strait, envoy, floor
+        self.load, self.strait, self.envoy = load, strait, envoy
         self.proxy_cores, self.load_cores = proxy_cores, load_cores
         self.certificates = pem.Certificates(self.directory)
         self.ports = iter(processes.free_ports(60))
