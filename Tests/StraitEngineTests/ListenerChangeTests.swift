@@ -15,6 +15,19 @@ import Testing
             tenants: [], timeouts: Timeouts(), limits: EngineLimits(), access: AccessPlan())
     }
 
+    private let hello = clientHello(serverName: "echo.acme.example.com")
+
+    /// A downstream of whose hello the router has the first five bytes.
+    private func begun(_ setup: RawSetup, _ upstream: Upstream) throws -> Wire {
+        let downstream = try Wire(connectedTo: setup.address)
+        try downstream.send(Array(self.hello[..<5]))
+        // They are known to have been read once a later one is served.
+        let later = try Wire(connectedTo: setup.address)
+        try later.send(self.hello)
+        _ = try upstream.accept()
+        return downstream
+    }
+
     @Test("leaves its connections as they are, and is forgotten after the last of them")
     func relaying() throws {
         let upstream = try Upstream()
@@ -41,15 +54,9 @@ import Testing
         let setup = try RawSetup(
             upstreams: [upstream.address], listenerProtocols: PeekTests.all)
         defer { setup.end() }
-        let hello = clientHello(serverName: "echo.acme.example.com")
-        let downstream = try Wire(connectedTo: setup.address)
-        try downstream.send(Array(hello[..<5]))
-        // Its first bytes are known to have been read once a later one is served.
-        let later = try Wire(connectedTo: setup.address)
-        try later.send(hello)
-        _ = try upstream.accept()
+        let downstream = try self.begun(setup, upstream)
         try setup.rig.apply(self.empty(setup, revision: 2), sockets: [])
-        try downstream.send(Array(hello[5...]))
+        try downstream.send(Array(self.hello[5...]))
         #expect(try downstream.receive(exactly: 7).suffix(2) == [2, 112])
         let record = try setup.rig.report { report -> String? in
             guard case .accessRecords(let bytes) = report else { return nil }
@@ -65,12 +72,7 @@ import Testing
         let setup = try RawSetup(
             upstreams: [upstream.address], listenerProtocols: PeekTests.all)
         defer { setup.end() }
-        let hello = clientHello(serverName: "echo.acme.example.com")
-        let downstream = try Wire(connectedTo: setup.address)
-        try downstream.send(Array(hello[..<5]))
-        let later = try Wire(connectedTo: setup.address)
-        try later.send(hello)
-        _ = try upstream.accept()
+        let downstream = try self.begun(setup, upstream)
         let old = setup.snapshot
         var plan = old.listeners[0]
         plan.id = 1
@@ -79,7 +81,7 @@ import Testing
             routes: old.routes, services: old.services, tenants: old.tenants,
             timeouts: old.timeouts, limits: old.limits, access: old.access)
         try setup.rig.apply(next, sockets: [ListenerSocket(id: 1, descriptor: setup.listener)])
-        try downstream.send(Array(hello[5...]))
-        #expect(try upstream.accept().receive(exactly: hello.count) == hello)
+        try downstream.send(Array(self.hello[5...]))
+        #expect(try upstream.accept().receive(exactly: self.hello.count) == self.hello)
     }
 }

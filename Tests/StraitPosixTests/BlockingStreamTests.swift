@@ -88,13 +88,9 @@ private struct BytePipe: ~Copyable {
 }
 
 @Suite("joinStreams", .timeLimit(.minutes(1))) struct JoinStreamsTests {
-    @Test("bytes go both ways, and the input's end leaves the answer its way")
-    func halfClose() throws {
-        var input = BytePipe()
-        var output = BytePipe()
-        let stream = try SocketPair()
-        let numbers = (input.reading.number, output.writing.release(), stream.near.number)
-        let joining = try Thread.spawn(name: "joining") {
+    /// Joins the numbers of an input, an output and a stream, which must end well.
+    private func joining(_ numbers: (Int32, Int32, Int32)) throws -> StraitPosix.Thread {
+        try Thread.spawn(name: "joining") {
             do {
                 #expect(
                     try joinStreams(input: numbers.0, output: numbers.1, stream: numbers.2))
@@ -102,6 +98,15 @@ private struct BytePipe: ~Copyable {
                 Issue.record("\(error)")
             }
         }
+    }
+
+    @Test("bytes go both ways, and the input's end leaves the answer its way")
+    func halfClose() throws {
+        var input = BytePipe()
+        var output = BytePipe()
+        let stream = try SocketPair()
+        let numbers = (input.reading.number, output.writing.release(), stream.near.number)
+        let joining = try self.joining(numbers)
         _ = write(input.writing.number, [1, 2, 3] as [UInt8], 3)
         var buffer = TransferBuffer(count: 16)
         #expect(try receiveWaiting(stream.far.number, &buffer) == .bytes(3))
@@ -119,14 +124,7 @@ private struct BytePipe: ~Copyable {
         var output = BytePipe()
         var stream = try SocketPair()
         let numbers = (input.reading.number, output.writing.release(), stream.near.number)
-        let joining = try Thread.spawn(name: "joining") {
-            do {
-                #expect(
-                    try joinStreams(input: numbers.0, output: numbers.1, stream: numbers.2))
-            } catch {
-                Issue.record("\(error)")
-            }
-        }
+        let joining = try self.joining(numbers)
         _ = sent(stream.far.number, [7])
         var first: UInt8 = 0
         #expect(read(output.reading.number, &first, 1) == 1)
