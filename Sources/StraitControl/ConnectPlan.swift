@@ -45,7 +45,7 @@ package struct ConnectPlan: Sendable {
     /// - Throws: ``FileError`` that names `path`.
     package static func check(authoritiesPEM: [UInt8], path: String) throws(FileError) {
         do throws(TLSSetupError) {
-            _ = try TLSCertificateFacts.countAuthorities(pem: authoritiesPEM)
+            try TLSCertificateFacts.checkAuthorities(pem: authoritiesPEM)
         } catch {
             throw FileError(description: "\(path): \(error.message)")
         }

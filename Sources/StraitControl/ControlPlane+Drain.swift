@@ -46,7 +46,7 @@ extension ControlPlane {
         do throws(ListenerNotOpened) {
             change = try self.sockets.change(to: live.snapshot, backlogs: live.backlogs)
         } catch {
-            return .refused("\(error.listener.address): \(error.reason); the drain goes on")
+            return .refused("\(error.listener.address): \(error.error); the drain goes on")
         }
         self.isResuming = true
         defer { self.isResuming = false }

@@ -187,7 +187,7 @@ package actor ControlPlane: Service {
                 ConfigurationProblem(
                     .listenerNotOpened, file: compiled.configuration.file,
                     place: place?.place ?? SourcePlace(line: 0, column: 0, path: ""),
-                    found: "\(error.listener.address): \(error.reason)",
+                    found: "\(error.listener.address): \(error.error)",
                     expected: "an address of this machine that no other socket has",
                     remedy: Self.remedy(for: error))
             ])
@@ -195,9 +195,12 @@ package actor ControlPlane: Service {
     }
 
     private static func remedy(for error: ListenerNotOpened) -> String {
-        if error.reason.contains("ermission"), error.listener.address.port < 1024 {
+        if error.error.isPermissionDenied, error.listener.address.port < 1024 {
             return "ports below 1024 need CAP_NET_BIND_SERVICE: "
                 + "setcap cap_net_bind_service=+ep on the program, or another port"
+        }
+        if error.error.isAddressNotAvailable {
+            return "write an address that this machine has (ip address), or [::] for all of them"
         }
         return "stop what holds the address (ss -ltnp), or give the listener another one"
     }

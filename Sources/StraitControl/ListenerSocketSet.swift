@@ -3,6 +3,7 @@
 
 internal import StraitCore
 package import StraitEngine
+package import StraitPosix
 package import StraitSnapshot
 
 /// A socket that could not be opened, with the listener that wanted it.
@@ -10,7 +11,7 @@ package struct ListenerNotOpened: Error, Sendable {
     /// The listener that wanted it.
     package let listener: ListenerPlan
     /// What the kernel said.
-    package let reason: String
+    package let error: PosixError
 }
 
 /// Open listening sockets by listener id.
@@ -43,7 +44,7 @@ package struct ListenerSocketSet: Sendable {
                 change.next.append(socket)
                 continue
             }
-            do throws(ListenError) {
+            do throws(PosixError) {
                 let descriptor = try ListenerSockets.open(
                     address: listener.address,
                     backlog: backlogs[listener.id] ?? Limits.listenBacklog,
@@ -56,7 +57,7 @@ package struct ListenerSocketSet: Sendable {
                 change.next.append(socket)
             } catch {
                 self.abandon(change)
-                throw ListenerNotOpened(listener: listener, reason: error.description)
+                throw ListenerNotOpened(listener: listener, error: error)
             }
         }
         let wanted = Set(change.next.map(\.id))

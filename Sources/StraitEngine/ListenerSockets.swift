@@ -1,15 +1,7 @@
 // Listening sockets, opened by the control plane before a snapshot that names them is given out.
 
 package import StraitCore
-internal import StraitPosix
-
-/// Why a listening socket could not be opened.
-package struct ListenError: Error, Sendable, CustomStringConvertible {
-    /// The address that was asked for.
-    package let address: SocketAddress
-    /// What the kernel said.
-    package let description: String
-}
+package import StraitPosix
 
 /// Opens and closes listening sockets.
 package enum ListenerSockets {
@@ -19,15 +11,11 @@ package enum ListenerSockets {
     package static func open(
         address: SocketAddress, backlog: Int, defersAccept: Bool,
         keepaliveIdleMilliseconds: UInt32, userTimeoutMilliseconds: UInt32, besides: [Int32] = []
-    ) throws(ListenError) -> Int32 {
-        do throws(PosixError) {
-            return try Sockets.listen(
-                on: address, backlog: backlog, defersAccept: defersAccept,
-                keepaliveIdleMilliseconds: keepaliveIdleMilliseconds,
-                userTimeoutMilliseconds: userTimeoutMilliseconds, besides: besides)
-        } catch {
-            throw ListenError(address: address, description: "\(error)")
-        }
+    ) throws(PosixError) -> Int32 {
+        try Sockets.listen(
+            on: address, backlog: backlog, defersAccept: defersAccept,
+            keepaliveIdleMilliseconds: keepaliveIdleMilliseconds,
+            userTimeoutMilliseconds: userTimeoutMilliseconds, besides: besides)
     }
 
     /// Closes a socket that no worker uses any more.

@@ -33,4 +33,10 @@ package struct PosixError: Error, Hashable, Sendable, CustomStringConvertible {
 
     /// Whether no descriptor was to be had (EMFILE, ENFILE).
     package var isOutOfDescriptors: Bool { self.number == EMFILE || self.number == ENFILE }
+
+    /// Whether the user may not do that (EACCES, EPERM).
+    package var isPermissionDenied: Bool { self.number == EACCES || self.number == EPERM }
+
+    /// Whether the address is none of this machine's (EADDRNOTAVAIL).
+    package var isAddressNotAvailable: Bool { self.number == EADDRNOTAVAIL }
 }

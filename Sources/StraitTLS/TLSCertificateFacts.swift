@@ -50,10 +50,19 @@ package struct TLSCertificateFacts: Equatable, Sendable {
         self.keyType = unsafe X509Reading.keyType(pair.key.handle)
     }
 
-    /// How many certificates a bundle of authorities holds.
+    /// Checks that a bundle of authorities can verify something.
     ///
-    /// - Throws: ``TLSSetupError`` naming the certificate that cannot be read.
-    package static func countAuthorities(pem: [UInt8]) throws(TLSSetupError) -> Int {
-        try CertificateList.read(pem: pem, what: "the authorities").count
+    /// A certificate that signed itself is trusted as it is, whether it may sign others or not.
+    ///
+    /// - Throws: ``TLSSetupError`` naming the certificate that cannot be read, or, where none of
+    ///   them may sign others (RFC 5280 §4.2.1.9), the first.
+    package static func checkAuthorities(pem: [UInt8]) throws(TLSSetupError) {
+        let list = try CertificateList.read(pem: pem, what: "the authorities")
+        for index in 0..<list.count {
+            guard let member = unsafe list.member(index) else { continue }
+            if unsafe X509Reading.canVerify(member) { return }
+        }
+        let first = unsafe list.member(0).map { unsafe X509Reading.subject($0) } ?? ""
+        throw TLSSetupError("no authority: the certificate of \(first) may not sign others")
     }
 }

@@ -31,6 +31,11 @@ enum X509Reading {
         return unsafe String(decoding: bytes, as: UTF8.self)
     }
 
+    /// Whether a chain may end at this certificate, or go on from it.
+    static func canVerify(_ certificate: OpaquePointer) -> Bool {
+        unsafe X509_check_ca(certificate) != 0 || X509_self_signed(certificate, 0) == 1
+    }
+
     static func subject(_ certificate: OpaquePointer) -> String {
         guard let bio = unsafe BIO_new(BIO_s_mem()) else { return "" }
         defer { unsafe BIO_free(bio) }

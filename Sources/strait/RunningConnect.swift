@@ -35,7 +35,7 @@ final class RunningConnect: Sendable {
             set.keep(change)
         } catch {
             delivery.cancel()
-            throw CommandFailure(.refused, "\(error.listener.address): \(error.reason)")
+            throw CommandFailure(.refused, "\(error.listener.address): \(error.error)")
         }
         self.fleet = fleet
         self.note = note

@@ -153,17 +153,29 @@ import Testing
         }
     }
 
-    @Test("a bundle's certificates are counted, and the first that cannot be read is named")
+    @Test("a bundle is read to its end, and the first certificate that cannot be read is named")
     func bundle() throws {
         let pem =
             try TestAuthority("One").pem + Array("# a comment\n".utf8) + TestAuthority("Two").pem
-        #expect(try TLSCertificateFacts.countAuthorities(pem: pem) == 2)
+        try TLSCertificateFacts.checkAuthorities(pem: pem)
         #expect(throws: TLSSetupError("the authorities: no PEM certificate found")) {
-            try TLSCertificateFacts.countAuthorities(pem: Array("nothing".utf8))
+            try TLSCertificateFacts.checkAuthorities(pem: Array("nothing".utf8))
         }
         #expect(throws: TLSSetupError.self) {
-            try TLSCertificateFacts.countAuthorities(pem: Array(pem.dropLast(40)))
+            try TLSCertificateFacts.checkAuthorities(pem: Array(pem.dropLast(40)))
         }
+    }
+
+    @Test("a bundle in which no certificate may sign others is no bundle of authorities")
+    func leafAsAuthority() throws {
+        let authority = try TestAuthority("Test Authority")
+        let leaf = try authority.leaf("a").chainPEM
+        #expect(
+            throws: TLSSetupError("no authority: the certificate of CN=a may not sign others")
+        ) {
+            try TLSCertificateFacts.checkAuthorities(pem: leaf)
+        }
+        try TLSCertificateFacts.checkAuthorities(pem: leaf + authority.pem)
     }
 }
 
