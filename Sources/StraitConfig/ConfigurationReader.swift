@@ -14,28 +14,33 @@ package struct ConfigurationReader: Sendable {
     /// - Parameter checksFiles: Whether files that the configuration names must exist.
     package init(checksFiles: Bool = true) { self.checksFiles = checksFiles }
 
+    /// What reading came to.
+    package struct Reading: Sendable {
+        /// Nil exactly when a problem is an error.
+        package var configuration: Configuration?
+        /// The same also where there are errors, with placeholders for what was reported.
+        ///
+        /// Only good for finding more problems; nil where the file is no YAML.
+        package var draft: Configuration?
+        /// All problems, in the file's order.
+        package var problems: [ConfigurationProblem]
+    }
+
     /// Reads the file at `path`; relative paths in it start at its folder.
-    ///
-    /// - Returns: The configuration, nil exactly when a problem is an error; and all problems, in
-    ///   the file's order.
-    package func read(
-        path: String
-    ) -> (configuration: Configuration?, problems: [ConfigurationProblem]) {
+    package func read(path: String) -> Reading {
         let context = self.context(file: path)
         guard let text = self.text(path: path, context: context) else {
-            return (nil, context.sortedProblems)
+            return Reading(problems: context.sortedProblems)
         }
         return self.read(text, context: context)
     }
 
     /// Reads `text` as if it stood in `file`, which is not opened.
-    package func read(
-        text: String, file: String
-    ) -> (configuration: Configuration?, problems: [ConfigurationProblem]) {
+    package func read(text: String, file: String) -> Reading {
         let context = self.context(file: file)
         guard text.utf8.count <= Self.fileBytesMax else {
             self.reportTooLarge(context)
-            return (nil, context.sortedProblems)
+            return Reading(problems: context.sortedProblems)
         }
         return self.read(text, context: context)
     }
@@ -45,17 +50,17 @@ package struct ConfigurationReader: Sendable {
         return ReadingContext(file: file, folder: folder, checksFiles: self.checksFiles)
     }
 
-    private func read(
-        _ text: String, context: ReadingContext
-    ) -> (configuration: Configuration?, problems: [ConfigurationProblem]) {
+    private func read(_ text: String, context: ReadingContext) -> Reading {
         var reader = YAMLReader(text, context: context)
-        guard let root = reader.read() else { return (nil, context.sortedProblems) }
+        guard let root = reader.read() else { return Reading(problems: context.sortedProblems) }
         context.root = root
         let place = SourcePlace(line: root.line, column: root.column, path: "")
         let section = Section(root, keys: Keys.top, place: place, context: context)
         let configuration = section.configuration()
         configuration.checkTogether(section)
-        return (context.hasErrors ? nil : configuration, context.sortedProblems)
+        return Reading(
+            configuration: context.hasErrors ? nil : configuration, draft: configuration,
+            problems: context.sortedProblems)
     }
 
     // MARK: The file
@@ -77,7 +82,10 @@ package struct ConfigurationReader: Sendable {
             }
             try handle.close()
         } catch CocoaError.fileReadNoSuchFile, CocoaError.fileNoSuchFile {
-            self.reportUnreadable("no such file", remedy: "check the path", context)
+            self.reportUnreadable(
+                "no such file",
+                remedy: "check the path, or write one: `strait config init` prints a beginning",
+                context)
             return nil
         } catch CocoaError.fileReadNoPermission {
             self.reportUnreadable(

@@ -1,6 +1,6 @@
 // Tenants: certificates, authorities, counters.
 
-internal import StraitConfig
+package import StraitConfig
 internal import StraitCore
 internal import StraitSnapshot
 internal import StraitTLS
@@ -79,6 +79,30 @@ struct CertificateNames: Hashable {
     }
 
     var isEmpty: Bool { self.exact.isEmpty && self.wildcards.isEmpty }
+}
+
+extension SnapshotCompiler {
+    /// What is wrong with the files that a configuration names, where it cannot be compiled.
+    ///
+    /// Those that cannot be read were reported by the reader of the configuration.
+    package func problems(
+        inFilesOf draft: Configuration, now: Timestamp
+    ) -> [ConfigurationProblem] {
+        var work = Compilation(
+            configuration: draft, files: FileContents(load: self.load), epoch: 0, now: now)
+        for tenant in draft.tenants {
+            for files in tenant.certificates {
+                _ = work.pair(files, tenant: tenant.name, kind: "listener")
+            }
+            _ = work.authorities(tenant.clientAuthorities)
+            for tls in tenant.services.flatMap(\.upstreams).compactMap(\.tls) {
+                if case .file(let file) = tls.authorities { _ = work.authority(file) }
+                guard let files = tls.certificate else { continue }
+                _ = work.pair(files, tenant: tenant.name, kind: "upstream")
+            }
+        }
+        return work.sortedProblems.filter { $0.code != .namedFileUnreadable }
+    }
 }
 
 extension Compilation {
@@ -167,13 +191,13 @@ extension Compilation {
     mutating func authority(_ file: Configuration.FileReference) -> [UInt8]? {
         guard let pem = self.read(file) else { return nil }
         do throws(TLSSetupError) {
-            _ = try TLSCertificateFacts.countAuthorities(pem: pem)
+            try TLSCertificateFacts.checkAuthorities(pem: pem)
             return pem
         } catch {
             self.report(
                 .authorityUnusable, file.place, found: "\(file.path): \(error.message)",
                 expected: "one or more PEM certificates of authorities",
-                remedy: "correct the file")
+                remedy: "name the file of the authority that issues, not of what it issued")
             return nil
         }
     }

@@ -18,12 +18,15 @@ struct JudgedConfiguration {
         let reading = ConfigurationReader().read(path: path)
         self.configuration = reading.configuration
         self.problems = reading.problems
-        guard let configuration = reading.configuration else { return }
+        guard let draft = reading.draft else { return }
         var compiler = SnapshotCompiler()
+        let now = Timestamp(nanoseconds: wallClockNanoseconds())
         do throws(ConfigurationRefused) {
-            let compiled = try compiler.compile(
-                configuration, revision: 1, epoch: 0,
-                now: Timestamp(nanoseconds: wallClockNanoseconds()))
+            guard let configuration = reading.configuration else {
+                throw ConfigurationRefused(
+                    problems: compiler.problems(inFilesOf: draft, now: now))
+            }
+            let compiled = try compiler.compile(configuration, revision: 1, epoch: 0, now: now)
             self.compiled = compiled
             self.problems += compiled.warnings
         } catch {

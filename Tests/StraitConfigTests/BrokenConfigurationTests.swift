@@ -6,17 +6,18 @@ import Testing
 @Suite("A configuration with one fault") struct BrokenConfigurationTests {
     @Test("is told with code, line, path and remedy, and nothing else", arguments: Self.faults)
     func oneFault(_ broken: BrokenConfiguration) throws {
-        let (configuration, problems) = ConfigurationReader(checksFiles: false).read(
+        let reading = ConfigurationReader(checksFiles: false).read(
             text: broken.yaml, file: "strait.yaml")
 
-        #expect(problems.count == 1, "\(problems.map(\.text).joined(separator: "\n"))")
-        let problem = try #require(problems.first)
+        let told = reading.problems.map(\.text).joined(separator: "\n")
+        #expect(reading.problems.count == 1, "\(told)")
+        let problem = try #require(reading.problems.first)
         #expect(problem.code == broken.code)
         #expect(problem.line == broken.line)
         #expect(problem.column > 0)
         #expect(problem.path == broken.path)
         #expect(problem.remedy == broken.remedy)
-        #expect((configuration == nil) == (problem.severity == .error))
+        #expect((reading.configuration == nil) == (problem.severity == .error))
     }
 
     static let faults: [BrokenConfiguration] =

@@ -8,10 +8,10 @@ import Testing
     private let reader = ConfigurationReader(checksFiles: false)
 
     private func configuration(_ text: String) throws -> Configuration {
-        let (configuration, problems) = self.reader.read(
+        let reading = self.reader.read(
             text: text, file: "/etc/strait/strait.yaml")
-        #expect(problems.isEmpty, "\(problems.map(\.text).joined(separator: "\n"))")
-        return try #require(configuration)
+        #expect(reading.problems.isEmpty, "\(reading.problems.map(\.text).joined(separator: "\n"))")
+        return try #require(reading.configuration)
     }
 
     @Test("gets the defaults of the limits where it says nothing")

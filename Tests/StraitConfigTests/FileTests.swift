@@ -24,10 +24,11 @@ import Testing
         try folder.write("a.key", "", mode: 0o640)
         let path = try folder.write("strait.yaml", self.text(), mode: 0o644)
 
-        let (configuration, problems) = ConfigurationReader().read(path: path)
+        let reading = ConfigurationReader().read(path: path)
 
-        #expect(problems.isEmpty)
-        let chain = try #require(configuration?.tenants.first?.certificates.first?.chain.path)
+        #expect(reading.problems.isEmpty)
+        let tenant = try #require(reading.configuration?.tenants.first)
+        let chain = try #require(tenant.certificates.first?.chain.path)
         #expect(FileManager.default.fileExists(atPath: chain))
     }
 
@@ -38,13 +39,13 @@ import Testing
         try folder.write("a.key", "", mode: 0o600)
         let path = try folder.write("strait.yaml", self.text(chain: "aa.pem"), mode: 0o644)
 
-        let (configuration, problems) = ConfigurationReader().read(path: path)
+        let reading = ConfigurationReader().read(path: path)
 
-        #expect(configuration == nil)
-        #expect(problems.map(\.code) == [.namedFileUnreadable])
-        #expect(problems.first?.path == "tenants[0].certificates[0].chain")
-        #expect(problems.first?.line == 5)
-        #expect(problems.first?.remedy == "did you mean \"a.pem\"?")
+        #expect(reading.configuration == nil)
+        #expect(reading.problems.map(\.code) == [.namedFileUnreadable])
+        #expect(reading.problems.first?.path == "tenants[0].certificates[0].chain")
+        #expect(reading.problems.first?.line == 5)
+        #expect(reading.problems.first?.remedy == "did you mean \"a.pem\"?")
     }
 
     @Test("that are folders are told")
@@ -64,12 +65,12 @@ import Testing
         try folder.write("a.key", "", mode: mode)
         let path = try folder.write("strait.yaml", self.text(), mode: 0o644)
 
-        let (configuration, problems) = ConfigurationReader().read(path: path)
+        let reading = ConfigurationReader().read(path: path)
 
-        #expect(configuration != nil)
-        #expect(problems.map(\.code) == [.keyReadableByAll])
-        #expect(problems.first?.severity == .warning)
-        #expect(problems.first?.path == "tenants[0].certificates[0].key")
+        #expect(reading.configuration != nil)
+        #expect(reading.problems.map(\.code) == [.keyReadableByAll])
+        #expect(reading.problems.first?.severity == .warning)
+        #expect(reading.problems.first?.path == "tenants[0].certificates[0].key")
     }
 
     @Test("are not asked for when checks are off")

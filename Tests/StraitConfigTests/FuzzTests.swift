@@ -10,16 +10,16 @@ enum FuzzTargets {
     /// Reads any text; what must hold of the answer, as sentences that did not.
     static func configuration(_ text: String) -> [String] {
         let reader = ConfigurationReader(checksFiles: false)
-        let (configuration, problems) = reader.read(text: text, file: "fuzz.yaml")
+        let reading = reader.read(text: text, file: "fuzz.yaml")
         var broken: [String] = []
-        let hasErrors = problems.contains { $0.severity == .error }
-        if hasErrors != (configuration == nil) {
+        let hasErrors = reading.problems.contains { $0.severity == .error }
+        if hasErrors != (reading.configuration == nil) {
             broken.append("nil exactly when there is an error")
         }
         let lines = text.unicodeScalars.count {
             "\n\r\u{85}\u{2028}\u{2029}".unicodeScalars.contains($0)
         }
-        for problem in problems {
+        for problem in reading.problems {
             if problem.line > lines + 1 { broken.append("a line of the text: \(problem.text)") }
             if problem.remedy.isEmpty || problem.found.isEmpty || problem.expected.isEmpty {
                 broken.append("nothing is empty: \(problem.text)")

@@ -107,9 +107,9 @@ let configsFolder = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
         }
         let path = try folder.write("strait.yaml", text, mode: 0o600)
 
-        let (configuration, problems) = ConfigurationReader().read(path: path)
+        let reading = ConfigurationReader().read(path: path)
 
-        #expect(problems.isEmpty, "\(problems.map(\.text).joined(separator: "\n"))")
-        #expect(configuration?.listeners.isEmpty == false)
+        #expect(reading.problems.isEmpty, "\(reading.problems.map(\.text).joined(separator: "\n"))")
+        #expect(reading.configuration?.listeners.isEmpty == false)
     }
 }

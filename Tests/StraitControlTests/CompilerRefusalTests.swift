@@ -27,6 +27,21 @@ import Testing
         #expect(problem.found.contains(word))
     }
 
+    @Test("files are judged although the configuration that names them has errors of its own")
+    func filesOfADraft() throws {
+        var text = ConfigurationText()
+        text.certificates =
+            "{ chain: wide.pem, key: other.key }, { chain: none.pem, key: wide.key }"
+        text.more = "nonsense: 1"
+        let reading = ConfigurationReader(checksFiles: false).read(
+            text: text.text, file: "strait.yaml")
+        #expect(reading.configuration == nil)
+        let draft = try #require(reading.draft)
+        let problems = Compiling().compiler.problems(inFilesOf: draft, now: Compiling.now)
+        #expect(problems.map(\.code) == [.certificateUnusable])
+        #expect(problems.first?.found.contains("belong") == true)
+    }
+
     @Test("a refused configuration leaves no trace in the compiler that went before it")
     func refusalsLeaveNoTrace() throws {
         var compiling = Compiling()
