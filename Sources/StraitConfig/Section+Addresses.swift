@@ -40,7 +40,9 @@ extension Section {
     }
 
     /// The address of an upstream, and whether TLS is spoken to it; nil when absent or reported.
-    func upstreamAddress(_ key: String) -> (address: SocketAddress, isTLS: Bool)? {
+    func upstreamAddress(
+        _ key: String, mode: ServiceMode
+    ) -> (address: SocketAddress, isTLS: Bool)? {
         guard let text = self.text(key) else { return nil }
         for (prefix, isTLS) in [("unix:", false), ("tls+unix:", true)] where text.hasPrefix(prefix)
         {
@@ -62,7 +64,7 @@ extension Section {
         let scheme = String(text[..<separator.lowerBound])
         let rest = String(text[separator.upperBound...])
         guard scheme == "tcp" || scheme == "tls" else {
-            self.reportScheme(key, text, scheme: scheme, rest: rest)
+            self.reportScheme(key, text, scheme: scheme, rest: rest, mode: mode)
             return nil
         }
         guard let address = SocketAddress(rest), case .ip(let ip, let port) = address else {
@@ -89,13 +91,18 @@ extension Section {
             expected: KeyType.upstreamAddress.expectation, remedy: remedy)
     }
 
-    private func reportScheme(_ key: String, _ text: String, scheme: String, rest: String) {
+    private func reportScheme(
+        _ key: String, _ text: String, scheme: String, rest: String, mode: ServiceMode
+    ) {
         let remedy: String
         switch scheme {
         case "http", "ws", "ssh", "postgres", "postgresql", "mysql", "kubernetes", "redis":
             remedy = "write \"tcp://\(rest)\"; `protocol` of the service says what is spoken"
         case "https", "wss", "ssl", "tcps", "tcp+tls":
-            remedy = "write \"tls://\(rest)\"; `protocol` of the service says what is spoken"
+            remedy =
+                mode == .passthrough
+                ? "write \"tcp://\(rest)\": TLS passes unopened, so the upstream's own is reached"
+                : "write \"tls://\(rest)\"; `protocol` of the service says what is spoken"
         default:
             let nearest = nearestWord(
                 to: scheme, in: ["tcp", "tls", "unix", "tls+unix", "http", "https"])

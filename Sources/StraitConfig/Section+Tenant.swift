@@ -99,7 +99,7 @@ extension Section {
 extension Section {
     /// The upstream that this section describes.
     fileprivate func upstream(mode: ServiceMode) -> Configuration.Upstream {
-        let target = self.upstreamAddress("address")
+        let target = self.upstreamAddress("address", mode: mode)
         let header = self.choice("proxy_protocol", ProxyHeaderVersion.self)
         if let target, target.isTLS, mode == .passthrough {
             let plain = (self.text("address") ?? "").replacing("tls+unix:", with: "unix:")

@@ -75,6 +75,14 @@ extension BrokenConfigurationTests {
             "write \"tcp://10.0.3.8:80\"; `protocol` of the service says what is spoken",
             "address: \"http://10.0.3.8:80\""),
         .upstream(
+            .notAChoice, ".address",
+            "write \"tls://10.0.3.8:443\"; `protocol` of the service says what is spoken",
+            "address: \"https://10.0.3.8:443\""),
+        .service(
+            .notAChoice, ".upstreams[0].address",
+            "write \"tcp://10.0.3.8:443\": TLS passes unopened, so the upstream's own is reached",
+            "name: b, protocol: web, upstreams: [{ address: \"https://10.0.3.8:443\" }]"),
+        .upstream(
             .malformedAddress, ".address", "write \"tcp://10.0.3.8:80\"", "address: \"10.0.3.8:80\""
         ),
         .upstream(
