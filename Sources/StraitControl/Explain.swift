@@ -81,8 +81,24 @@ package struct ExplainAnswer: Codable, Hashable, Sendable {
     package var upstreams: [String]
     /// The close reason of a refusal.
     package var reason: String?
+    /// What would have let it pass.
+    package var remedy: String?
     /// In the order in which they were considered.
     package var steps: [Step]
+}
+
+extension ExplainAnswer {
+    /// Says that a connection as in `query` is refused, and what would have let it pass.
+    fileprivate mutating func refuse(_ reason: CloseReason.Kind, of query: ExplainQuery) {
+        var facts = RefusalFacts()
+        facts.serverName = query.serverName
+        facts.listener = self.listener
+        facts.tenant = self.tenant
+        facts.peer = query.from
+        self.reason = reason.rawValue
+        self.text = "refused: \(reason.rawValue)"
+        self.remedy = facts.remedy(for: reason)
+    }
 }
 
 extension ExplainQuery {
@@ -96,20 +112,25 @@ extension ExplainQuery {
         ]
         var answer = ExplainAnswer(
             decision: "refuse", text: "", revision: snapshot.revision, listener: listener.name,
-            tenant: nil, service: nil, mode: nil, upstreams: [], reason: nil, steps: [])
-        let refusal = try self.peek(listener, &steps)
-        if let refusal {
-            answer.reason = refusal.rawValue
-            answer.text = "refused: \(refusal.rawValue)"
-            answer.steps = steps
-            return answer
+            tenant: nil, service: nil, mode: nil, upstreams: [], reason: nil, remedy: nil,
+            steps: [])
+        try self.decide(listener, snapshot, &answer, &steps)
+        answer.steps = steps
+        return answer
+    }
+
+    private func decide(
+        _ listener: ListenerPlan, _ snapshot: Snapshot, _ answer: inout ExplainAnswer,
+        _ steps: inout [ExplainAnswer.Step]
+    ) throws(ExplainFailure) {
+        if let refusal = try self.peek(listener, &steps) {
+            answer.refuse(refusal, of: self)
+            return
         }
         let name = try self.hostName(&steps)
         if let problem = name.problem {
-            answer.reason = problem.rawValue
-            answer.text = "refused: \(problem.rawValue)"
-            answer.steps = steps
-            return answer
+            answer.refuse(problem, of: self)
+            return
         }
         let offered = try self.offeredBytes()
         let arrival = listener.protocols.contains(.raw) ? .unread : self.arrival
@@ -120,8 +141,6 @@ extension ExplainQuery {
             ExplainAnswer.Step(phase: "route", rule: $0.rule, outcome: $0.outcome)
         }
         self.conclude(explanation.decision, arrival, snapshot, &answer, &steps)
-        answer.steps = steps
-        return answer
     }
 
     private var arrival: Arrival {
@@ -268,13 +287,11 @@ extension ExplainQuery {
                 ExplainAnswer.Step(
                     phase: "route", rule: "the name was found", outcome: Self.word(kind)))
             guard arrival.hasTLS || service.clientCertificate != .required else {
-                let reason = CloseReason.Kind.clientCertificateMissing
                 steps.append(
                     ExplainAnswer.Step(
                         phase: "admit", rule: "the service requires a certificate",
                         outcome: "without TLS none can be shown"))
-                answer.reason = reason.rawValue
-                answer.text = "refused: \(reason.rawValue)"
+                answer.refuse(.clientCertificateMissing, of: self)
                 return
             }
             answer.decision = "service"
@@ -286,10 +303,8 @@ extension ExplainQuery {
                 + "to \(answer.upstreams.joined(separator: " then "))"
             self.addAfterRoute(service, hasTLS: arrival.hasTLS, &steps)
         case .refuse(let refusal, let tenant):
-            let reason = Self.reason(refusal)
-            answer.reason = reason.rawValue
             answer.tenant = tenant.map { snapshot.tenants[$0].name }
-            answer.text = "refused: \(reason.rawValue)"
+            answer.refuse(Self.reason(refusal), of: self)
         }
     }
 

@@ -53,6 +53,7 @@ package enum AnswerText {
         }
         return steps.joined()
             + "\(answer.text)  (revision \(answer.revision), listener \(answer.listener))\n"
+            + (answer.remedy.map { "it would pass with \($0)\n" } ?? "")
     }
 
     /// What happened to one connection.

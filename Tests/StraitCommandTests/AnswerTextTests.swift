@@ -57,8 +57,9 @@ import strait
     func explanation() throws {
         let answer: ExplainAnswer = try Self.read(
             """
-            {"decision":"refuse","text":"refused: name_unknown","revision":2,"listener":"public",
-            "upstreams":[],"steps":[{"phase":"accept","rule":"a","outcome":"b"},
+            {"decision":"refuse","text":"refused: name_unknown","revision":2,
+            "listener":"public","remedy":"a name that is known","upstreams":[],
+            "steps":[{"phase":"accept","rule":"a","outcome":"b"},
             {"phase":"peek","rule":"c","outcome":"d"}]}
             """)
         #expect(
@@ -66,6 +67,7 @@ import strait
                   accept  a: b
                   peek    c: d
                 refused: name_unknown  (revision 2, listener public)
+                it would pass with a name that is known
 
                 """)
     }

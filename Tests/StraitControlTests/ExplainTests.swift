@@ -34,13 +34,20 @@ import Testing
     @Test(
         "what leads nowhere says why",
         arguments: [
-            ("nope.acme.example.com", ["http/1.1"], ExplainQuery.Opening.tls, "name_unknown"),
-            ("www.acme.example.com", ["h2"], .tls, "alpn_mismatch"),
-            ("a..b", ["http/1.1"], .tls, "name_malformed"),
-            ("www.acme.example.com", ["http/1.1"], .postgres, "protocol_not_allowed"),
+            (
+                "nope.acme.example.com", ["http/1.1"], ExplainQuery.Opening.tls, "name_unknown",
+                "nope.acme.example.com among"
+            ),
+            ("www.acme.example.com", ["h2"], .tls, "alpn_mismatch", "an ALPN identifier"),
+            ("a..b", ["http/1.1"], .tls, "name_malformed", "a host name"),
+            (
+                "www.acme.example.com", ["http/1.1"], .postgres, "protocol_not_allowed",
+                "among the protocols of listener"
+            ),
         ])
     func refused(
-        name: String, offered: [String], opening: ExplainQuery.Opening, reason: String
+        name: String, offered: [String], opening: ExplainQuery.Opening, reason: String,
+        remedy: String
     ) throws {
         let answer = try Self.ask {
             $0.serverName = name
@@ -49,6 +56,7 @@ import Testing
         }
         #expect(answer.decision == "refuse")
         #expect(answer.reason == reason)
+        #expect(answer.remedy?.contains(remedy) == true, "\(answer.remedy ?? "none")")
     }
 
     /// A service that ends TLS, reached by SSH's own banner, by silence and by a raw listener.
