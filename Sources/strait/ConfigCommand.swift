@@ -46,13 +46,23 @@ struct ConfigCommand: ParsableCommand {
                 guard Entry(service) != nil else {
                     throw ValidationError(
                         "\"\(service)\" is no NAME=PROTOCOL://ADDRESS:PORT, such as "
-                            + "orders=postgres://10.0.3.7:5432")
+                            + "orders=postgres://10.0.3.7:5432; the address is an IP address")
                 }
+            }
+            let reading = ConfigurationReader(checksFiles: false).read(text: self.text, file: "")
+            let errors = reading.problems.filter { $0.severity == .error }
+            guard errors.isEmpty else {
+                let lines = errors.map { "\($0.found); expected \($0.expected); \($0.remedy)" }
+                throw ValidationError(lines.joined(separator: "\n"))
             }
         }
 
-        func run() {
-            let tenant = self.domain.split(separator: ".").first.map(String.init) ?? "tenant"
+        func run() { writeOutput(self.text) }
+
+        /// The configuration; certificates that it names need not exist yet.
+        private var text: String {
+            let domain = self.domain.lowercased()
+            let tenant = domain.split(separator: ".").first.map(String.init) ?? "tenant"
             var text = """
                 # Checked by: strait check FILE
                 region: local
@@ -63,7 +73,7 @@ struct ConfigCommand: ParsableCommand {
                     protocols: [tls, ssh, http, postgres]
                 tenants:
                   - name: \(tenant)
-                    domains: [\(self.domain)]
+                    domains: [\(domain)]
                     certificates: [{ chain: \(tenant).pem, key: \(tenant).key }]
                     services:
 
@@ -79,7 +89,7 @@ struct ConfigCommand: ParsableCommand {
 
                     """
             }
-            writeOutput(text)
+            return text
         }
     }
 

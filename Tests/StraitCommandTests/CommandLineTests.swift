@@ -52,6 +52,12 @@ import strait
             ("config init --domain a..b --service w=http://10.0.0.1:80", "no host name"),
             ("config init --domain a.test --service w=gopher://10.0.0.1:80", "PROTOCOL"),
             ("config init --domain a.test --service w=http://name:80", "PROTOCOL"),
+            ("config init --domain a.test --service w=http://localhost:80", "an IP address"),
+            (
+                "config init --domain a.test --service w=http://10.0.0.1:80 --listen 443",
+                "[::]:443"
+            ),
+            ("config init --domain other.test --service w=http://10.0.0.1:80", "another name"),
             ("completions csh", "csh"),
         ])
     func wrong(line: String, word: String) {
