@@ -118,7 +118,9 @@ package struct AdminAPI: Service {
         router.get("/v1/connections") { request, _ in
             let text = request.uri.queryParameters["limit"]
             let limit = text.flatMap { Int($0) }
-            guard text == nil || limit != nil else { return try Response.notANumber("limit") }
+            guard text == nil || limit.map({ $0 >= 0 }) == true else {
+                return try Response.notANumber("limit")
+            }
             return try Response.json(
                 await control.connections(limit: limit ?? ControlPlane.listedConnectionsMax))
         }
@@ -209,7 +211,7 @@ private struct UnknownRequests: RouterMiddleware {
 
 extension Response {
     fileprivate static func notANumber(_ name: String) throws -> Response {
-        try .sentence("\(name) is a whole number", status: .badRequest)
+        try .sentence("\(name) is a whole number, 0 or more", status: .badRequest)
     }
 
     fileprivate static func text(

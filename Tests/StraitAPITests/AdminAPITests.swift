@@ -52,6 +52,9 @@ import Testing
             method: "GET", target: "/v1/connections?limit=many", status: 400, contentType: json,
             says: "limit"),
         Route(
+            method: "GET", target: "/v1/connections?limit=-1", status: 400, contentType: json,
+            says: "limit"),
+        Route(
             method: "GET", target: "/v1/connections/\(unknownID)", status: 404, contentType: json,
             says: unknownID),
         Route(
