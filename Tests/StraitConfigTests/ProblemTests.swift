@@ -1,5 +1,6 @@
 // How a problem looks, and how durations are read.
 
+import Foundation
 import StraitConfig
 import Testing
 
@@ -43,6 +44,15 @@ import Testing
         #expect(codes.allSatisfy { $0.summary.hasSuffix(".") })
         #expect(Set(codes.map(\.summary)).count == codes.count)
         #expect(codes.allSatisfy { ($0.severity == .warning) == $0.rawValue.hasPrefix("W") })
+    }
+
+    @Test("of every kind stands in the reference", arguments: ConfigurationProblem.Code.allCases)
+    func reference(code: ConfigurationProblem.Code) throws {
+        let root = (0..<3).reduce(URL(fileURLWithPath: #filePath)) { url, _ in
+            url.deletingLastPathComponent()
+        }
+        let text = try String(contentsOf: root.appending(path: "REFERENCE.md"), encoding: .utf8)
+        #expect(text.contains("\n| `\(code.rawValue)` | \(code.summary) |\n"))
     }
 }
 
