@@ -97,8 +97,8 @@ package enum Limits {
     /// How long accepting pauses after the descriptors ran out.
     package static let acceptPauseNanoseconds: UInt64 = 100_000_000
     /// Descriptors kept back for what is neither a connection, a pipe, a worker nor a listener:
-    /// ``adminConnectionsMax``, and ``descriptorsOfControlPlane``.
-    package static let descriptorsReserved = 128
+    /// ``adminConnectionsMax``, ``healthChecksMax``, and ``descriptorsOfControlPlane``.
+    package static let descriptorsReserved = 192
     /// Descriptors of the control plane at most: standard streams, signals, the runtime's own, logs
     /// and their threads, the operators' socket and its loop, and files while they are read.
     ///
@@ -134,6 +134,36 @@ package enum Limits {
     ///
     /// Never full: sources with equal hashes share a place and its budget.
     package static let cancelSourcesMax = 4096
+
+    // MARK: Upstreams
+
+    /// Addresses of a service, those that its names lead to included; a bit each while connecting.
+    ///
+    /// Beyond: the last are left out, with a warning.
+    package static let upstreamAddressesMax = 64
+    /// Checks of upstreams that are under way at once, over all services; a descriptor each.
+    ///
+    /// Beyond: they are late.
+    package static let healthChecksMax = 48
+    /// What an upstream may say to a check, in bytes: a greeting, or the head of an answer.
+    ///
+    /// Beyond: the rest is not read.
+    package static let healthAnswerBytesMax = 4096
+    /// Messages waiting for the thread that judges upstreams: failures that workers tell.
+    ///
+    /// Beyond: what a worker tells is lost, and told again with the next failures.
+    package static let healthMessagesMax = 1024
+
+    /// How long an answer of DNS is used at least, however short its lifetime.
+    package static let nameLifetimeMin = Duration.seconds(1)
+    /// How long an answer of DNS is used at most, however long its lifetime.
+    package static let nameLifetimeMax = Duration.seconds(3600)
+    /// When a name is asked for again that nothing was found for.
+    package static let nameRetry = Duration.seconds(5)
+    /// How long a change of the configuration waits for the first answers about its new names.
+    ///
+    /// Beyond: it goes live, and the addresses come when they come.
+    package static let nameFirstAnswers = Duration.seconds(3)
 
     // MARK: Operators
 
@@ -189,6 +219,24 @@ package enum Limits {
     package static let halfClosedTimeout = Duration.seconds(300)
     /// From SIGTERM to the end of what is open.
     package static let drainTimeout = Duration.seconds(30)
+    /// Addresses that are tried for one connection.
+    package static let connectAttempts = 3
+    /// From one check of an address to the next.
+    package static let healthInterval = Duration.seconds(5)
+    /// From the start of a check to its verdict.
+    package static let healthTimeout = Duration.seconds(2)
+    /// Checks in a row that must pass before an address comes back.
+    package static let healthRise = 2
+    /// Checks in a row that must fail before an address is down.
+    package static let healthFall = 2
+    /// Connects in a row that must fail, over all workers, before an address is ejected.
+    package static let ejectionFailures = 3
+    /// How long the first ejection lasts; each that follows twice as long.
+    package static let ejection = Duration.seconds(5)
+    /// No ejection lasts longer.
+    package static let ejectionMax = Duration.seconds(60)
+    /// How long the share of an address that comes back grows.
+    package static let slowStart = Duration.seconds(30)
     /// TCP keepalive: idle time before the first probe.
     package static let keepaliveIdle = Duration.seconds(30)
     /// How long sent bytes may stay unacknowledged (TCP_USER_TIMEOUT).
@@ -225,8 +273,11 @@ package enum Limits {
             "one source alone does not reach the bound of all")
         require(lingerNanoseconds <= deliveryNanoseconds, "delivery may stall for once")
         require(
-            adminConnectionsMax + descriptorsOfControlPlane <= descriptorsReserved,
-            "operators' connections and the control plane fit the reserve")
+            adminConnectionsMax + healthChecksMax + descriptorsOfControlPlane
+                <= descriptorsReserved,
+            "operators' connections, checks and the control plane fit the reserve")
+        require(upstreamAddressesMax <= 64, "an address of a service is a bit of 64")
+        require(healthTimeout < healthInterval, "a check ends before the next begins")
         require(connectionsMax <= 1 << 31, "a connection's index fits 31 bits of an event")
         return found
     }

@@ -52,10 +52,10 @@ import Testing
             Issue.record("200 listeners do not fit")
         } catch let refused as ConfigurationRefused {
             #expect(refused.problems.map(\.code) == [.tooFewDescriptors])
-            #expect(refused.problems.first?.expected.contains("at least 346,") == true)
+            #expect(refused.problems.first?.expected.contains("at least 410,") == true)
             #expect(refused.problems.first?.line == 4)
         }
-        var enough = Self.compiling(descriptors: 346)
+        var enough = Self.compiling(descriptors: 410)
         #expect(try enough.compile(Self.text(listeners: 200)).snapshot.limits.connections == 1)
     }
 
