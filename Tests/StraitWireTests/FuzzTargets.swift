@@ -17,6 +17,8 @@ enum FuzzTarget: String, CaseIterable, Sendable {
     case postgresStream
     case sshBanner
     case httpHead
+    case httpStatus
+    case dnsAnswer
     case address
     case hostName
     case connectionID
@@ -34,6 +36,8 @@ enum FuzzTarget: String, CaseIterable, Sendable {
         case .postgresStream: Self.postgresStream(input)
         case .sshBanner: Self.sshBanner(input)
         case .httpHead: Self.httpHead(input)
+        case .httpStatus: UpstreamAnswersFuzz.httpStatus(input)
+        case .dnsAnswer: UpstreamAnswersFuzz.dnsAnswer(input)
         case .address: Self.address(input)
         case .hostName: Self.hostName(input)
         case .connectionID: Self.connectionID(input)

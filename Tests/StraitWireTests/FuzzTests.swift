@@ -91,6 +91,7 @@ extension FuzzTarget {
         case .helloBody: 10_000
         case .proxy: 1000
         case .httpHead, .postgresStream, .postgresStartup: 2000
+        case .httpStatus, .dnsAnswer: 3000
         case .address, .hostName, .sshBanner, .firstBytes: 3000
         case .connectionID: 3000
         }
@@ -136,6 +137,8 @@ extension FuzzTarget {
         case .postgresStream: [[0x4B, 0, 0, 0, 12], [0x5A], [0, 0, 0, 4], [0x52, 0, 0, 0]]
         case .firstBytes: [[0, 0, 0, 16], [0, 0, 0x27, 0x10], [0x80, 0x2E, 1, 3]]
         case .sshBanner: ["SSH-", "\r\n", "\r", " "].map { Array($0.utf8) }
+        case .httpStatus: ["HTTP/1.", " 200 ", "\r\n"].map { Array($0.utf8) }
+        case .dnsAnswer: [[0xC0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4], [0xC0, 12], [0, 28, 0, 1]]
         case .httpHead:
             ["\r\n", "Host: ", ":", " ", "http://", "//", "HTTP/1.1", "\\", "é"].map {
                 Array($0.utf8)
