@@ -2,6 +2,7 @@
 
 internal import Logging
 internal import StraitConfig
+internal import StraitCore
 internal import StraitEngine
 internal import StraitPosix
 internal import Synchronization
@@ -54,8 +55,20 @@ package final class RecordSink: Sendable {
             case .warning: self.logger.warning("\(line.message)", metadata: fields)
             case .error: self.logger.error("\(line.message)", metadata: fields)
             }
+        case .health(let turn): self.tell(turn)
         case .applied, .drained, .metrics, .connections, .found, .closed, .stopped: return
         }
+    }
+
+    private func tell(_ turn: HealthTurn) {
+        var fields: Logger.Metadata = [
+            "tenant": "\(turn.tenant)", "service": "\(turn.service)",
+            "upstream": "\(turn.address)", "health": "\(turn.health.rawValue)",
+        ]
+        if turn.suppressed > 0 { fields["suppressed"] = "\(turn.suppressed)" }
+        self.logger.log(
+            level: turn.health.isHealthy ? .notice : .warning,
+            "upstream \(turn.address) is \(turn.health.rawValue): \(turn.why)", metadata: fields)
     }
 
     /// Opens a file anew after rotation.

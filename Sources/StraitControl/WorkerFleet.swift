@@ -42,7 +42,7 @@ package actor WorkerFleet {
         self.reports = reports
         self.engine = try Engine(workers: workers, pinned: pinned) { report in
             switch report {
-            case .accessRecords, .log: log(report)
+            case .accessRecords, .log, .health: log(report)
             case .applied, .drained, .metrics, .connections, .found, .closed, .stopped:
                 continuation.yield(report)
             }
@@ -146,7 +146,7 @@ package actor WorkerFleet {
         case .stopped(let sender):
             key = .stopped
             worker = sender
-        case .accessRecords, .log: return  // never sent here
+        case .accessRecords, .log, .health: return  // never sent here
         }
         guard var gathering = self.gatherings[key] else { return }
         if let worker {

@@ -8,6 +8,7 @@ internal import StraitCore
 internal import StraitPosix
 internal import StraitRouting
 internal import StraitSnapshot
+internal import StraitState
 
 /// What is told of one connection, taken from its slot when it ends, or while it is open.
 struct AccessRecord {
@@ -30,6 +31,8 @@ struct AccessRecord {
     var serviceProtocol: ServiceProtocol?
     var revision: UInt64
     var upstream: SocketAddress?
+    /// Addresses that were tried.
+    var attempts: Int
     var isCancel: Bool
     var tls: TLSFacts?
     var phase: Phase
@@ -71,6 +74,7 @@ extension Worker {
             serviceProtocol: connection.value.service?.serviceProtocol,
             revision: connection.value.revision,
             upstream: hasDialled ? connection.value.upstreamPlan?.address : nil,
+            attempts: connection.value.connect.attempts,
             isCancel: connection.value.isCancel, tls: connection.value.tlsFacts,
             phase: hasEnded ? connection.value.endedIn : connection.value.phase,
             reason: connection.value.reason, alert: connection.value.alert,
@@ -128,6 +132,7 @@ extension AccessRecord {
         json.member("network.protocol.name", self.serviceProtocol?.networkName)
         json.member("strait.revision", self.revision)
         json.member("strait.upstream.address", self.upstream?.description)
+        if self.attempts > 0 { json.member("strait.upstream.attempts", UInt64(self.attempts)) }
         if self.isCancel { json.member("strait.postgres.cancel", true) }
     }
 

@@ -131,7 +131,9 @@ struct Connection: ~Copyable, SlabElement {
     var tlsFacts: TLSFacts?
 
     var service: ServicePlan?
-    var connect = ConnectMachine(addressCount: 0)
+    var connect = ConnectMachine(attemptsMax: 0)
+    /// Whether it counts among the open connections of the address that it tries or has.
+    var countsForUpstream = false
     /// The step that is under way with the upstream's address.
     var connectStep = ConnectSteps()
     /// Addresses to use instead of the service's: a cancel's target.

@@ -14,6 +14,8 @@ package struct EngineError: Error, Sendable, CustomStringConvertible {
 package final class Engine: Sendable {
     private let mailboxes: [Mailbox<WorkerCommand>]
     private let threads: [StraitPosix.Thread]
+    private let health: Mailbox<HealthCommand>
+    private let judge: StraitPosix.Thread
     private let wasStopped = Atomic<Bool>(false)
     /// Workers that were told to drain, and not yet to resume.
     private let draining = Mutex<Set<Int>>([])
@@ -38,6 +40,7 @@ package final class Engine: Sendable {
         do throws(PosixError) {
             var mailboxes: [Mailbox<WorkerCommand>] = []
             for _ in 0..<workers { mailboxes.append(try Mailbox()) }
+            let health = try Mailbox<HealthCommand>()
             let cores = StraitPosix.Thread.availableCores()
             let shares = DescriptorShares(
                 descriptors: Sockets.descriptorLimit(), workers: workers)
@@ -45,7 +48,8 @@ package final class Engine: Sendable {
             var threads: [StraitPosix.Thread] = []
             for index in 0..<workers {
                 let setup = WorkerSetup(
-                    index: index, mailboxes: mailboxes, shared: shared, reports: reports)
+                    index: index, mailboxes: mailboxes, shared: shared, health: health,
+                    reports: reports)
                 threads.append(
                     try StraitPosix.Thread.spawn(name: "worker-\(index)") {
                         if pinned {
@@ -56,6 +60,10 @@ package final class Engine: Sendable {
             }
             self.mailboxes = mailboxes
             self.threads = threads
+            self.health = health
+            self.judge = try StraitPosix.Thread.spawn(name: "health") {
+                HealthJudge.live(mailbox: health, reports: reports)
+            }
         } catch {
             throw EngineError(description: "workers: \(error)")
         }
@@ -76,7 +84,10 @@ package final class Engine: Sendable {
     /// mailbox.
     package func broadcast(_ command: WorkerCommand) {
         switch command {
-        case .apply, .collectMetrics, .listConnections, .findConnection, .closeConnection,
+        case .apply(let snapshot, _):
+            for worker in self.mailboxes.indices { self.send(command, to: worker) }
+            _ = self.health.put(.apply(snapshot))
+        case .collectMetrics, .listConnections, .findConnection, .closeConnection,
             .askCancelTarget, .tellCancelTarget:
             for worker in self.mailboxes.indices { self.send(command, to: worker) }
         case .drain:
@@ -96,6 +107,7 @@ package final class Engine: Sendable {
             // A second one says nothing new.
             guard !self.wasStopped.exchange(true, ordering: .relaxed) else { return }
             for mailbox in self.mailboxes { _ = mailbox.put(command) }
+            _ = self.health.put(.stop)
         }
     }
 
@@ -104,6 +116,7 @@ package final class Engine: Sendable {
     /// Call it once.
     package func join() {
         for thread in self.threads { thread.join() }
+        self.judge.join()
     }
 }
 
@@ -136,5 +149,6 @@ struct WorkerSetup: Sendable {
     var index: Int
     var mailboxes: [Mailbox<WorkerCommand>]
     var shared: SharedCounts
+    var health: Mailbox<HealthCommand>
     var reports: @Sendable (WorkerReport) -> Void
 }

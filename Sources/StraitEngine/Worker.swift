@@ -14,6 +14,7 @@ struct Worker: ~Copyable {
     let index: Int
     let mailboxes: [Mailbox<WorkerCommand>]
     let shared: SharedCounts
+    let health: Mailbox<HealthCommand>
     let reports: @Sendable (WorkerReport) -> Void
 
     let poller: Poller
@@ -25,6 +26,9 @@ struct Worker: ~Copyable {
     var pipes: PipePool
     var cancels: CancelRegistry
     var cancelBudget = CancelBudget()
+    /// The addresses that a choice is made among; empty between choices.
+    var candidates: [UpstreamCandidate] = []
+    var chance = Chance()
 
     var snapshot: Snapshot?
     var listeners: [Int: ListenerState] = [:]
@@ -70,6 +74,7 @@ struct Worker: ~Copyable {
         self.cancels = CancelRegistry(worker: setup.index, workers: setup.mailboxes.count)
         self.mailboxes = setup.mailboxes
         self.shared = setup.shared
+        self.health = setup.health
         self.reports = setup.reports
         self.poller = poller
         self.connections = connections

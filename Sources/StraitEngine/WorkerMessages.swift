@@ -63,6 +63,8 @@ package enum WorkerReport: Sendable {
     case accessRecords([UInt8])
     /// Something that an operator should read. Rate-limited by the worker.
     case log(WorkerLog)
+    /// An address of a service stands otherwise than before. Rate-limited.
+    case health(HealthTurn)
     /// The thread has ended.
     case stopped(worker: Int)
 }

@@ -131,6 +131,8 @@ package struct WorkerMetrics: Sendable {
     package var bytes: [Int: Bytes] = [:]
     /// Attempts that failed.
     package var connectErrors: [ConnectErrorKey: UInt64] = [:]
+    /// Attempts at another address after one had failed, by ``ServicePlan/metricsSlot``.
+    package var connectRetries: [Int: UInt64] = [:]
     /// By ``UpstreamPlan/metricsSlot`` of the address that answered: from the first attempt on any
     /// address to the start of the relay.
     package var connectDuration: [Int: Histogram] = [:]

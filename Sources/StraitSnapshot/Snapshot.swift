@@ -253,21 +253,27 @@ package final class ServicePlan: Sendable {
     package let previousTicketKey: [UInt8]
     /// How long a ticket is good for the downstream that has it.
     package let ticketLifetimeSeconds: UInt32
-    /// Tried in this order.
+    /// Its addresses, at most ``Limits/upstreamAddressesMax``; none while its names lead nowhere.
     package let upstreams: [UpstreamPlan]
+    /// Addresses that are tried for one connection.
+    package let connectAttempts: Int
+    /// How the addresses are judged.
+    package let health: HealthPlan
     /// Nanoseconds for one address; nil takes the snapshot's.
     package let connectTimeout: UInt64?
     /// Nanoseconds without a byte in either direction; nil takes the snapshot's.
     package let idleTimeout: UInt64?
 
-    /// A service; `ticketKey` has 80 bytes or none, `upstreams` at least one.
+    /// A service; `ticketKey` has 80 bytes or none.
     package init(
         metricsSlot: Int, tenant: TenantPlan, name: String, serviceProtocol: ServiceProtocol,
         mode: ServiceMode, applicationProtocols: [ApplicationProtocol],
         clientCertificate: ClientCertificatePolicy, policyID: UInt64, ticketKey: [UInt8],
         previousTicketKey: [UInt8] = [],
         ticketLifetimeSeconds: UInt32 = UInt32(Limits.ticketLifetime.nanoseconds / 1_000_000_000),
-        upstreams: [UpstreamPlan], connectTimeout: UInt64? = nil, idleTimeout: UInt64? = nil
+        upstreams: [UpstreamPlan], connectAttempts: Int = Limits.connectAttempts,
+        health: HealthPlan = HealthPlan(), connectTimeout: UInt64? = nil,
+        idleTimeout: UInt64? = nil
     ) {
         self.metricsSlot = metricsSlot
         self.tenant = tenant
@@ -281,6 +287,8 @@ package final class ServicePlan: Sendable {
         self.previousTicketKey = previousTicketKey
         self.ticketLifetimeSeconds = ticketLifetimeSeconds
         self.upstreams = upstreams
+        self.connectAttempts = connectAttempts
+        self.health = health
         self.connectTimeout = connectTimeout
         self.idleTimeout = idleTimeout
     }
@@ -330,15 +338,28 @@ package final class UpstreamPlan: Sendable {
     package let tls: TLS?
     /// Which PROXY header goes before all other bytes, if any.
     package let proxyHeader: ProxyHeaderVersion
+    /// How much of the service's connections it gets beside the others, 1 to 256.
+    package let weight: UInt32
+    /// Whether it is used only while no other address is healthy.
+    package let isBackup: Bool
+    /// The name that led here, where one did.
+    package let name: HostName?
+    /// Its load and health, over all workers and revisions.
+    package let standing: UpstreamStanding
 
     /// An address; without the optional arguments spoken to in plain text.
     package init(
         metricsSlot: Int, address: SocketAddress, tls: TLS? = nil,
-        proxyHeader: ProxyHeaderVersion = .none
+        proxyHeader: ProxyHeaderVersion = .none, weight: UInt32 = 1, isBackup: Bool = false,
+        name: HostName? = nil, standing: UpstreamStanding = UpstreamStanding()
     ) {
         self.metricsSlot = metricsSlot
         self.address = address
         self.tls = tls
         self.proxyHeader = proxyHeader
+        self.weight = weight
+        self.isBackup = isBackup
+        self.name = name
+        self.standing = standing
     }
 }

@@ -1,8 +1,8 @@
-// From a service's addresses to an upstream that is ready for bytes: which address, which step,
-// when to give up.
+// From a service's addresses to an upstream that is ready for bytes: when to choose an address,
+// which step, when to give up.
 //
-// Every failure before the first relayed byte leads to the next address; after that the connection
-// is the relay's business.
+// Every failure before the first relayed byte leads to another address, so often and no oftener;
+// after that the connection is the relay's business.
 
 package import StraitCore
 
@@ -40,6 +40,8 @@ package struct ConnectSteps: OptionSet, Hashable, Sendable {
 
 /// What is to be done to reach an upstream.
 package enum ConnectAction: Equatable, Sendable {
+    /// Choose an address that was not tried, or none.
+    case choose
     /// Open a socket to the address with this index.
     case open(Int)
     /// Write the PROXY header.
@@ -50,18 +52,21 @@ package enum ConnectAction: Equatable, Sendable {
     case handshake
     /// Bytes may go.
     case ready
-    /// No address is left; the last failure says why.
+    /// No address is left, or no attempt; the last failure says why.
     case giveUp(CloseReason)
 }
 
 /// The way to one upstream of a service.
 package struct ConnectMachine: Equatable, Sendable {
     private enum State: Equatable {
-        /// Nothing was tried. Can transition to: opening.
+        /// Nothing was tried. Can transition to: choosing, failed.
         case idle
-        /// A connect is under way. Can transition to: preparing, opening, failed.
+        /// An address is to be named; the last one failed for this reason. Can transition to:
+        /// opening, failed.
+        case choosing(CloseReason.Kind)
+        /// A connect is under way. Can transition to: preparing, ready, choosing, failed.
         case opening
-        /// Connected, with these steps left. Can transition to: preparing, ready, opening, failed.
+        /// Connected, with these steps left. Can transition to: preparing, ready, choosing, failed.
         case preparing(ConnectSteps)
         /// Bytes go. Can transition to: nothing.
         case ready
@@ -70,21 +75,39 @@ package struct ConnectMachine: Equatable, Sendable {
     }
 
     private var state = State.idle
-    private let addressCount: Int
-    /// The index of the address that is being tried, or was reached.
+    private let attemptsMax: Int
+    /// The index of the address that is being tried, or was reached, or tried last.
     package private(set) var address = 0
+    /// How many addresses were tried, the present one included.
+    package private(set) var attempts = 0
+    /// A bit for each address that was tried.
+    package private(set) var tried: UInt64 = 0
 
-    /// - Parameter addressCount: How many addresses the service has.
-    package init(addressCount: Int) { self.addressCount = addressCount }
+    /// - Parameter attemptsMax: How many addresses may be tried.
+    package init(attemptsMax: Int) { self.attemptsMax = attemptsMax }
 
-    /// Begins with the first address.
+    /// Begins.
     package mutating func started() -> ConnectAction {
         guard case .idle = self.state else {
             preconditionFailure("connecting starts once; was \(self.state)")
         }
-        guard self.addressCount > 0 else { return self.giveUp(.connectFailed) }
+        return self.chooseAnother(after: .connectFailed)
+    }
+
+    /// The address with this index is next; nil: there is none that was not tried.
+    package mutating func chose(_ address: Int?) -> ConnectAction {
+        guard case .choosing(let kind) = self.state else {
+            preconditionFailure("an address is named when asked for; was \(self.state)")
+        }
+        guard let address else { return self.giveUp(kind) }
+        precondition(
+            (0..<Limits.upstreamAddressesMax).contains(address)
+                && self.tried >> UInt64(address) & 1 == 0, "an address is tried once")
+        self.address = address
+        self.tried |= 1 << UInt64(address)
+        self.attempts += 1
         self.state = .opening
-        return .open(0)
+        return .open(address)
     }
 
     /// The socket is connected; `steps` is what its address asks for.
@@ -107,11 +130,8 @@ package struct ConnectMachine: Equatable, Sendable {
     package mutating func failed(_ kind: CloseReason.Kind) -> ConnectAction {
         switch self.state {
         case .opening, .preparing:
-            guard self.address + 1 < self.addressCount else { return self.giveUp(kind) }
-            self.address += 1
-            self.state = .opening
-            return .open(self.address)
-        case .idle, .ready, .failed:
+            return self.chooseAnother(after: kind)
+        case .idle, .choosing, .ready, .failed:
             preconditionFailure("an address fails while it is tried; was \(self.state)")
         }
     }
@@ -120,7 +140,7 @@ package struct ConnectMachine: Equatable, Sendable {
     package var isUnderWay: Bool {
         switch self.state {
         case .opening, .preparing: true
-        case .idle, .ready, .failed: false
+        case .idle, .choosing, .ready, .failed: false
         }
     }
 
@@ -140,6 +160,12 @@ package struct ConnectMachine: Equatable, Sendable {
         case .postgresRequest: return .requestPostgresTLS
         default: return .handshake
         }
+    }
+
+    private mutating func chooseAnother(after kind: CloseReason.Kind) -> ConnectAction {
+        guard self.attempts < self.attemptsMax else { return self.giveUp(kind) }
+        self.state = .choosing(kind)
+        return .choose
     }
 
     private mutating func giveUp(_ kind: CloseReason.Kind) -> ConnectAction {

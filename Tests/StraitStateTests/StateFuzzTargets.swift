@@ -14,6 +14,8 @@ enum StateFuzzTarget: String, CaseIterable, Sendable {
     case timerWheel
     case cancelBudget
     case delivery
+    case upstreamHealth
+    case upstreamChoice
 
     /// The promise that was broken over `script`, nil when all were kept; traps are the caller's to
     /// see.
@@ -26,6 +28,8 @@ enum StateFuzzTarget: String, CaseIterable, Sendable {
         case .timerWheel: Self.timerWheel(script)
         case .cancelBudget: Self.cancelBudget(script)
         case .delivery: Self.delivery(script)
+        case .upstreamHealth: UpstreamFuzz.health(script)
+        case .upstreamChoice: UpstreamFuzz.choice(script)
         }
     }
 
@@ -102,21 +106,27 @@ enum StateFuzzTarget: String, CaseIterable, Sendable {
 
     // MARK: Connect
 
-    /// The first byte chooses how many addresses there are, each further one an event that is
-    /// possible as the machine's reading side says.
+    /// The first byte chooses how many attempts and addresses there are, each further one an event
+    /// that is possible as the machine's reading side says.
     private static func connect(_ script: [UInt8]) -> String? {
-        let count = Int(script.first ?? 0) % 6
-        var machine = ConnectMachine(addressCount: count)
+        let attemptsMax = Int(script.first ?? 0) % 6
+        let count = Int(script.first ?? 0) / 6 % 64
+        var machine = ConnectMachine(attemptsMax: attemptsMax)
         var action = machine.started()
-        var opened = 0
+        var opened: [Int] = []
         var left: ConnectSteps = []
         for byte in script.dropFirst() {
-            if case .open(let index) = action {
-                if index != opened || index != machine.address || index >= count {
-                    return "opens \(index), not \(opened) of \(count)"
-                }
-                opened += 1
+            if action == .choose {
+                let free = (0..<count).filter { !opened.contains($0) }
+                let next = free.isEmpty ? nil : free[Int(byte) % free.count]
+                action = machine.chose(next)
+                guard let next else { break }
+                opened.append(next)
                 left = []
+                guard action == .open(next), machine.address == next else {
+                    return "\(action), not \(next)"
+                }
+                continue
             }
             guard machine.isUnderWay else { break }
             guard byte & 7 != 0 else {
@@ -135,12 +145,18 @@ enum StateFuzzTarget: String, CaseIterable, Sendable {
             }
             if (action == .ready) != left.isEmpty { return "\(action) with \(left) left" }
         }
+        let bits = opened.reduce(0) { $0 | UInt64(1) << UInt64($1) }
+        if machine.attempts != opened.count || machine.tried != bits {
+            return "\(machine.attempts) attempts, \(machine.tried), after \(opened)"
+        }
         switch action {
         case .giveUp(let reason):
-            if opened != count || machine.isUnderWay || reason.side != .upstream {
+            if opened.count != min(attemptsMax, count) || machine.isUnderWay
+                || reason.side != .upstream
+            {
                 return "gave up after \(opened) of \(count): \(reason)"
             }
-        case .ready: if machine.isUnderWay { return "ready, and under way" }
+        case .ready, .choose: if machine.isUnderWay { return "\(action), and under way" }
         case .open, .sendProxyHeader, .requestPostgresTLS, .handshake:
             if !machine.isUnderWay { return "\(action), and not under way" }
         }
@@ -152,7 +168,7 @@ enum StateFuzzTarget: String, CaseIterable, Sendable {
         case .sendProxyHeader: .proxyHeader
         case .requestPostgresTLS: .postgresRequest
         case .handshake: .tls
-        case .open, .ready, .giveUp: nil
+        case .choose, .open, .ready, .giveUp: nil
         }
     }
 

@@ -60,6 +60,7 @@ extension Worker {
         if let pipe = connection.value.upPipe { self.pipes.give(pipe) }
         if let pipe = connection.value.downPipe { self.pipes.give(pipe) }
         connection.value.stopCountingForTenant()
+        connection.value.stopCountingForUpstream()
         self.metrics.open[connection.value.metricsSlot, default: 0] -= 1
         self.timers.cancel(index)
         self.connections.release(index)

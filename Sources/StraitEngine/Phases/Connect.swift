@@ -8,15 +8,15 @@ internal import StraitTLS
 internal import StraitWire
 
 extension Worker {
-    /// Begins with the first address of the connection's service.
+    /// Begins with an address of the connection's service.
     mutating func startConnect(_ index: Int) {
         let connection = self.connections.reference(index)
         self.unlistUnrouted(index)
         connection.value.phase = .connect
         connection.value.milestones.connectStarted = self.now
-        let only = connection.value.onlyUpstream == nil
-        let count = only ? connection.value.service?.upstreams.count ?? 0 : 1
-        connection.value.connect = ConnectMachine(addressCount: count)
+        let attempts = connection.value.service?.connectAttempts ?? 0
+        connection.value.connect = ConnectMachine(
+            attemptsMax: connection.value.onlyUpstream == nil ? attempts : 1)
         self.perform(index, connection.value.connect.started())
     }
 
@@ -52,17 +52,21 @@ extension Worker {
             let key = WorkerMetrics.ConnectErrorKey(slot: upstream.metricsSlot, reason: kind)
             self.metrics.connectErrors[key, default: 0] += 1
             connection.value.detail = "\(upstream.address): \(said ?? kind.rawValue)"
+            self.noteFailure(index, upstream)
         }
         self.perform(index, connection.value.connect.failed(kind))
     }
 
-    private mutating func perform(_ index: Int, _ action: ConnectAction) {
+    mutating func perform(_ index: Int, _ action: ConnectAction) {
         switch action {
+        case .choose: self.chooseUpstream(index)
         case .open: self.openUpstream(index)
         case .sendProxyHeader: self.sendProxyHeader(index)
         case .requestPostgresTLS: self.requestPostgresTLS(index)
         case .handshake: self.startUpstreamHandshake(index)
-        case .ready: self.startRelay(index)
+        case .ready:
+            self.noteSuccess(index)
+            self.startRelay(index)
         case .giveUp(let reason): self.refuseUnreachable(index, reason)
         }
     }
@@ -84,7 +88,10 @@ extension Worker {
             connection.value.upstream.socket = OwnedDescriptor(owning: number)
             connection.value.upstream.isWritable = start == .connected
         } catch {
-            if error.isOutOfDescriptors { self.complain(.error, "no descriptor for an upstream") }
+            if error.isOutOfDescriptors {
+                self.complain(.error, "no descriptor for an upstream")
+                connection.value.stopCountingForUpstream()  // it is not the address's fault
+            }
             self.upstreamFailed(index, .connectFailed, "\(error)")
             return
         }
