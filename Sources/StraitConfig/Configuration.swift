@@ -219,14 +219,65 @@ extension Configuration {
         package var connectTimeout: Duration?
         /// Nil takes that of ``Configuration/timeouts``.
         package var idleTimeout: Duration?
-        /// Tried in this order; at least one.
+        /// Addresses that are tried for one connection; 1 or more.
+        package var connectAttempts: Int
+        /// How the addresses are judged.
+        package var health: HealthSettings
+        /// At least one.
         package var upstreams: [Upstream]
         /// Where it stands.
         package var place: SourcePlace
     }
 
-    /// One address of a service.
+    /// How the addresses of a service are judged.
+    package struct HealthSettings: Sendable, Equatable {
+        /// What an address is asked.
+        package enum Check: String, Sendable, Hashable, CaseIterable {
+            case off, tcp, greeting, postgres, tls, http, https
+        }
+
+        /// What an address is asked.
+        package var check: Check
+        /// From one check to the next.
+        package var interval: Duration
+        /// From a check's start to its verdict; no longer than ``interval``.
+        package var timeout: Duration
+        /// Checks in a row that must pass.
+        package var rise: Int
+        /// Checks in a row that must fail.
+        package var fall: Int
+        /// Begins with a slash.
+        package var path: String
+        /// Nil: the service's first name.
+        package var host: String?
+        /// Connects in a row that must fail; 0: no address is ejected.
+        package var ejectAfter: Int
+        /// How long the first ejection lasts.
+        package var ejection: Duration
+        /// No ejection lasts longer.
+        package var ejectionMax: Duration
+        /// How long the share of an address that comes back grows; may be zero.
+        package var slowStart: Duration
+    }
+
+    /// One address of a service, or a name that leads to some.
     package struct Upstream: Sendable, Equatable {
+        /// Where it is.
+        package enum Target: Sendable, Hashable, CustomStringConvertible {
+            /// An IP address and a port, or the path of a UNIX socket.
+            case address(SocketAddress)
+            /// A name that is looked up, and a port.
+            case name(HostName, port: UInt16)
+
+            /// The form that the file has, without its scheme.
+            package var description: String {
+                switch self {
+                case .address(let address): address.description
+                case .name(let name, let port): "\(name):\(port)"
+                }
+            }
+        }
+
         /// TLS towards the upstream.
         package struct TLS: Sendable, Equatable {
             /// Whom the upstream's certificate must come from.
@@ -249,12 +300,16 @@ extension Configuration {
             package var certificate: CertificateFiles?
         }
 
-        /// An IP address and a port, or the path of a UNIX socket.
-        package var address: SocketAddress
+        /// Where it is.
+        package var target: Target
         /// Nil: the bytes go as they are.
         package var tls: TLS?
         /// The PROXY header that is written first.
         package var proxyHeader: ProxyHeaderVersion
+        /// How much it gets beside the others, 1 to 256.
+        package var weight: Int
+        /// Whether it is used only while no other address is healthy.
+        package var isBackup: Bool
         /// Where it stands.
         package var place: SourcePlace
     }

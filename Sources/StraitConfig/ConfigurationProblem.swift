@@ -114,6 +114,7 @@ extension ConfigurationProblem {
         case certificateExpiresSoon = "W2512"
         case nameWithoutCertificate = "W2513"
         case unreachableService = "W2406"
+        case tooManyAddresses = "W2514"
 
         /// Warnings begin with W.
         package var severity: Severity { self.rawValue.hasPrefix("W") ? .warning : .error }
@@ -142,7 +143,8 @@ extension ConfigurationProblem {
             case .malformedHostName: "The host name cannot be read."
             case .malformedName: "The name has characters or a length that names cannot have."
             case .malformedBlock: "The range of addresses cannot be read."
-            case .upstreamIsName: "An upstream is a DNS name; this release takes addresses."
+            case .tooManyAddresses: "A service has more addresses than are used."
+            case .upstreamIsName: "An upstream is a name that is not looked up."
             case .wrongCount: "The list has too few or too many items."
             case .malformedText: "The text has characters or a length that it cannot have."
             case .duplicateName: "Two things have the same name."

@@ -72,10 +72,11 @@ enum SchemaWriter {
             return self.pattern("^(\\[[0-9A-Fa-f:.]+\\]:[0-9]{1,5}|[0-9.]+:[0-9]{1,5}|unix:/.+)$")
         case .upstreamAddress:
             return self.pattern(
-                "^((tcp|tls)://(\\[[0-9A-Fa-f:.]+\\]|[0-9.]+):[0-9]{1,5}|(tls\\+)?unix:/.+)$")
+                "^((tcp|tls)://(\\[[0-9A-Fa-f:.]+\\]|[\\w.-]+):[0-9]{1,5}|(tls\\+)?unix:/.+)$")
         case .hostName: return self.pattern("^[A-Za-z0-9_.-]+$")
         case .hostPattern: return self.pattern("^(\\*\\.)?[A-Za-z0-9_.-]+$")
         case .serverName: return self.pattern("^[A-Za-z0-9_.:-]+$")
+        case .requestPath: return self.pattern("^/[!-~]{0,1023}$")
         case .applicationProtocol: return self.pattern("^[!-~]{1,255}$")
         case .block: return self.pattern("^[0-9A-Fa-f:.]+(/[0-9]{1,3})?$")
         case .serviceReference: return self.pattern("^[a-z0-9_-]+/[a-z0-9_-]+$")

@@ -22,6 +22,8 @@ indirect enum KeyType: Sendable, Equatable {
     case hostPattern
     /// A host name or an IP address.
     case serverName
+    /// The path of an HTTP request.
+    case requestPath
     /// An ALPN identifier of printable ASCII.
     case applicationProtocol
     case block
@@ -79,10 +81,11 @@ extension KeyType {
         case .fileOr(let words): ReadingContext.alternatives(words + ["the path of a file"])
         case .socketPath: "the path of a UNIX socket"
         case .listenerAddress: "IP:PORT, [IPV6]:PORT or unix:/path"
-        case .upstreamAddress: "tcp://IP:PORT, tls://IP:PORT, unix:/path or tls+unix:/path"
+        case .upstreamAddress: "tcp://HOST:PORT, tls://HOST:PORT, unix:/path or tls+unix:/path"
         case .hostName: "a host name"
         case .hostPattern: "a host name, or *. and one"
         case .serverName: "a host name or an IP address"
+        case .requestPath: "a path that begins with /, of printable ASCII, at most 1024 characters"
         case .applicationProtocol: "1 to 255 characters of printable ASCII"
         case .block: "an address or a block like 10.0.0.0/8"
         case .serviceReference: "TENANT/SERVICE"

@@ -233,14 +233,58 @@ extension Keys {
             "idle_timeout", nil, 1000...2_592_000_000, note: "timeouts.idle",
             "As timeouts.idle, for this service."),
         Key(
+            "connect_attempts", .integer(1...upstreamsMax), default: "\(Limits.connectAttempts)",
+            "Addresses that are tried for one connection, each another one."),
+        Key("health", .section(health), "How its addresses are judged."),
+        Key(
             "upstreams", .sections(upstream, 1...upstreamsMax), isRequired: true,
-            "Where its connections go; tried in this order."),
+            "Where its connections go: of two picked by weight, to the one with fewer open."),
+    ]
+
+    static let health: [Key] = [
+        Key(
+            "check", .choice(Configuration.HealthSettings.Check.allCases.map(\.rawValue)),
+            default: "off", "What each address is asked; without, only failed connects tell."),
+        duration(
+            "interval", Limits.healthInterval, 100...3_600_000,
+            "From one check of an address to the next; a quarter of it while in doubt."),
+        duration(
+            "timeout", Limits.healthTimeout, 10...60_000, "From a check's start to its verdict."),
+        Key(
+            "rise", .integer(1...100), default: "\(Limits.healthRise)",
+            "Checks in a row that must pass before an address comes back."),
+        Key(
+            "fall", .integer(1...100), default: "\(Limits.healthFall)",
+            "Checks in a row that must fail before an address is down."),
+        Key(
+            "path", .requestPath, default: "/",
+            "Path of the request with `http` and `https`; a status of 200 to 399 passes."),
+        Key(
+            "host", .serverName, note: "the service's first name", example: "www.example.org",
+            "`Host` of the request, and SNI where the address is not `tls://`."),
+        Key(
+            "eject_after", .integer(0...1000), default: "\(Limits.ejectionFailures)",
+            "Connects in a row that must fail before an address is ejected; 0: none is."),
+        duration(
+            "ejection", Limits.ejection, 100...3_600_000,
+            "How long the first ejection lasts; each that follows twice as long."),
+        duration("ejection_max", Limits.ejectionMax, 100...86_400_000, "No ejection lasts longer."),
+        duration(
+            "slow_start", Limits.slowStart, 0...3_600_000,
+            "How long the share of an address that comes back grows."),
     ]
 
     static let upstream: [Key] = [
         Key(
             "address", .upstreamAddress, isRequired: true, example: "\"tcp://10.0.3.5:22\"",
-            "`tcp://IP:PORT`, `tls://IP:PORT`, `unix:/path` or `tls+unix:/path`."),
+            "`tcp://HOST:PORT`, `tls://HOST:PORT`, `unix:/path`, `tls+unix:/path`; HOST: name or IP."
+        ),
+        Key(
+            "weight", .integer(1...256), default: "1",
+            "How much it gets beside the others; twice the weight, twice the connections."),
+        Key(
+            "backup", .flag, default: "false",
+            "Whether it is used only while no other address is healthy."),
         Key(
             "ca", .fileOr(["system"]), example: "upstream-ca.pem",
             "PEM of the authorities of its certificate, or `system`; needed with TLS."),

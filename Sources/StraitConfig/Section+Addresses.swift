@@ -39,16 +39,16 @@ extension Section {
         return "write an IP address and a port, as in \"[::]:443\" (all addresses, IPv4 too)"
     }
 
-    /// The address of an upstream, and whether TLS is spoken to it; nil when absent or reported.
+    /// Where an upstream is, and whether TLS is spoken to it; nil when absent or reported.
     func upstreamAddress(
         _ key: String, mode: ServiceMode
-    ) -> (address: SocketAddress, isTLS: Bool)? {
+    ) -> (target: Configuration.Upstream.Target, isTLS: Bool)? {
         guard let text = self.text(key) else { return nil }
         for (prefix, isTLS) in [("unix:", false), ("tls+unix:", true)] where text.hasPrefix(prefix)
         {
             let path = Self.withOneSlash(text, after: prefix).dropFirst(prefix.count)
             if let address = SocketAddress("unix:" + path) {
-                return (address, isTLS)
+                return (.address(address), isTLS)
             }
             self.reportUpstream(key, text, Self.unixRemedy(text, prefix: prefix))
             return nil
@@ -68,6 +68,7 @@ extension Section {
             return nil
         }
         guard let address = SocketAddress(rest), case .ip(let ip, let port) = address else {
+            if let name = Self.nameAndPort(rest) { return (name, scheme == "tls") }
             self.reportHost(key, text, scheme: scheme, rest: rest)
             return nil
         }
@@ -82,7 +83,17 @@ extension Section {
                 "nothing listens there; did you mean \"\(scheme)://\(loopback):\(port)\"?")
             return nil
         }
-        return (address, scheme == "tls")
+        return (.address(address), scheme == "tls")
+    }
+
+    /// A name that can be looked up, and a port; nil for anything else, and for `localhost`, which
+    /// is two addresses that no upstream should be looked for at in turn.
+    private static func nameAndPort(_ text: String) -> Configuration.Upstream.Target? {
+        guard let colon = text.lastIndex(of: ":"), let name = HostName(String(text[..<colon])),
+            name.description != "localhost",
+            case .ip(_, let port)? = SocketAddress("0.0.0.0" + text[colon...]), port != 0
+        else { return nil }
+        return .name(name, port: port)
     }
 
     private func reportUpstream(_ key: String, _ text: String, _ remedy: String) {
@@ -135,16 +146,18 @@ extension Section {
         }
         let host = authority.lastIndex(of: ":").map { String(authority[..<$0]) } ?? authority
         guard HostName(host) != nil else {
-            self.reportUpstream(key, text, "write an IP address and a port from 1 to 65535")
+            self.reportUpstream(
+                key, text, "write a name or an IP address, and a port from 1 to 65535")
+            return
+        }
+        guard host.lowercased() == "localhost" else {
+            self.reportUpstream(key, text, "write a port from 1 to 65535 behind the name")
             return
         }
         self.report(
-            .upstreamIsName, key, found: "\(ReadingContext.quoted(text)), whose host is a name",
-            expected: "an IP address; names are not looked up in this release",
-            remedy: host == "localhost"
-                ? "write 127.0.0.1 or [::1]"
-                : "write what `getent hosts \(host)` prints; with TLS keep the name as server_name"
-        )
+            .upstreamIsName, key, found: "\(ReadingContext.quoted(text)), which is not looked up",
+            expected: "an IP address, or a name that DNS knows",
+            remedy: "write 127.0.0.1 or [::1]")
     }
 
     /// `unix:/path` for `unix:///path`, which others write; one spelling is one address.

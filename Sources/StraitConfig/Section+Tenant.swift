@@ -35,6 +35,9 @@ extension Section {
         let mode = self.choice("mode", ServiceMode.self) ?? .passthrough
         let policy = self.choice("client_certificate", ClientCertificatePolicy.self)
         self.checkMode(mode, serviceProtocol)
+        let health = self.section("health").health()
+        let upstreams = self.sections("upstreams").map { $0.upstream(mode: mode) }
+        self.checkHealth(health, mode, upstreams)
         return Configuration.Service(
             name: self.name("name"),
             serviceProtocol: serviceProtocol,
@@ -47,7 +50,9 @@ extension Section {
             isDefault: self.flag("default") ?? false,
             connectTimeout: self.duration("connect_timeout"),
             idleTimeout: self.duration("idle_timeout"),
-            upstreams: self.sections("upstreams").map { $0.upstream(mode: mode) },
+            connectAttempts: self.integer("connect_attempts") ?? Limits.connectAttempts,
+            health: health,
+            upstreams: upstreams,
             place: self.place)
     }
 
@@ -63,6 +68,21 @@ extension Section {
             )
         case (.terminate, _), (.passthrough, _): return
         }
+    }
+
+    /// Reports a check inside TLS of an address that takes none.
+    private func checkHealth(
+        _ health: Configuration.HealthSettings, _ mode: ServiceMode,
+        _ upstreams: [Configuration.Upstream]
+    ) {
+        guard mode == .terminate, health.check == .tls || health.check == .https,
+            upstreams.contains(where: { $0.tls == nil && $0.target != .address(.unreadable) })
+        else { return }
+        self.section("health").report(
+            .keysExclude, "check",
+            found: "\(health.check.rawValue), where TLS ends here and an upstream has none",
+            expected: "a check of what the upstream speaks",
+            remedy: health.check == .https ? "write check: http" : "write check: tcp")
     }
 
     private func applicationProtocols() -> [ApplicationProtocol] {
@@ -111,15 +131,19 @@ extension Section {
         }
         let isTLS = target?.isTLS ?? self.mentions("ca")
         return Configuration.Upstream(
-            address: target?.address ?? .unreadable,
-            tls: isTLS ? self.upstreamTLS(target?.address) : self.withoutTLS(target?.address),
+            target: target?.target ?? .address(.unreadable),
+            tls: isTLS ? self.upstreamTLS(target?.target) : self.withoutTLS(target?.target),
             proxyHeader: header ?? .none,
+            weight: self.integer("weight") ?? 1,
+            isBackup: self.flag("backup") ?? false,
             place: self.place)
     }
 
     /// Reports keys that mean nothing without TLS.
-    private func withoutTLS(_ address: SocketAddress?) -> Configuration.Upstream.TLS? {
-        guard address != nil else { return nil }
+    private func withoutTLS(
+        _ target: Configuration.Upstream.Target?
+    ) -> Configuration.Upstream.TLS? {
+        guard target != nil else { return nil }
         for name in ["ca", "server_name", "certificate", "key", "verify"] where self.has(name) {
             guard name != "verify" || self.flag(name) == false else { continue }
             self.report(
@@ -130,7 +154,9 @@ extension Section {
         return nil
     }
 
-    private func upstreamTLS(_ address: SocketAddress?) -> Configuration.Upstream.TLS {
+    private func upstreamTLS(
+        _ target: Configuration.Upstream.Target?
+    ) -> Configuration.Upstream.TLS {
         let verifies = self.flag("verify") ?? true
         if !verifies {
             self.report(
@@ -138,7 +164,7 @@ extension Section {
                 remedy:
                     "name the authority of its certificate in ca; without, anybody can pose as it")
         }
-        let name = self.serverName(address, verifies: verifies)
+        let name = self.serverName(target, verifies: verifies)
         return Configuration.Upstream.TLS(
             authorities: self.authorities(verifies: verifies),
             serverName: name,
@@ -164,11 +190,14 @@ extension Section {
     }
 
     /// The name that the upstream's certificate must carry: as written, or the address.
-    private func serverName(_ address: SocketAddress?, verifies: Bool) -> String {
+    private func serverName(
+        _ target: Configuration.Upstream.Target?, verifies: Bool
+    ) -> String {
         guard self.mentions("server_name") else {
-            switch address {
-            case .ip(let ip, _)?: return ip.description
-            case .unix?:
+            switch target {
+            case .address(.ip(let ip, _))?: return ip.description
+            case .name(let name, _)?: return name.description
+            case .address(.unix)?:
                 if verifies {
                     self.report(
                         .keyNeedsAnother, "address",

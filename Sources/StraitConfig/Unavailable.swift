@@ -13,12 +13,7 @@ enum Unavailable {
     static let keys: [String: String] = [
         "pin": "pinning certificates to addresses",
         "pins": "pinning certificates to addresses",
-        "backup": "marking an upstream as backup (they are tried in their order)",
-        "weight": "weighting upstreams",
-        "health": "checking the health of upstreams",
-        "health_check": "checking the health of upstreams",
-        "balance": "balancing (upstreams are tried in their order)",
-        "retries": "retrying (every upstream is tried once)",
+        "balance": "choosing how to balance (of two upstreams, the one with fewer open)",
         "auth": "the auth backend",
         "auth_backend": "the auth backend",
         "agents": "the tunnel of agents",

@@ -15,6 +15,26 @@ package struct StatusAnswer: Codable, Hashable, Sendable {
         package var address: String
     }
 
+    /// An address of a service, and how it stands.
+    package struct Upstream: Codable, Hashable, Sendable {
+        /// Where it is dialled.
+        package var address: String
+        /// The name that led there.
+        package var name: String?
+        /// `up`, `returning`, `down` or `ejected`; nil where nothing is asked that could tell.
+        package var health: String?
+        /// Since when, RFC 3339; nil where it has not changed since the start.
+        package var since: String?
+        /// What the last change was for.
+        package var why: String?
+        /// How much it gets beside the others.
+        package var weight: Int
+        /// Whether it is used only while no other address is healthy.
+        package var backup: Bool
+        /// Connections that are open or on their way; nil where it is the only address.
+        package var open: Int?
+    }
+
     /// A service and what is open there.
     package struct Service: Codable, Hashable, Sendable {
         /// The tenant's name.
@@ -25,8 +45,8 @@ package struct StatusAnswer: Codable, Hashable, Sendable {
         package var `protocol`: String
         /// `passthrough` or `terminate`.
         package var mode: String
-        /// The addresses, in the order in which they are tried.
-        package var upstreams: [String]
+        /// The addresses, in the order of the configuration.
+        package var upstreams: [Upstream]
         /// Nil where the tenant has no series of its own.
         package var open: Int?
     }

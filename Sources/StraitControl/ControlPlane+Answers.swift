@@ -43,6 +43,7 @@ extension ControlPlane {
         control.accessLinesDropped = access.lines
         control.accessSink = access.sink
         control.logLinesDropped = self.logLinesDropped()
+        control.upstreams = self.upstreamFacts()
         return MetricsRenderer(
             directory: self.live?.directory ?? MetricsDirectory(), workers: workers,
             control: control, process: ProcessFacts.now()
@@ -70,7 +71,7 @@ extension ControlPlane {
                 return StatusAnswer.Service(
                     tenant: service.tenant.name, service: service.name,
                     protocol: service.serviceProtocol.rawValue, mode: service.mode.rawValue,
-                    upstreams: service.upstreams.map(\.address.description),
+                    upstreams: service.upstreams.map { StatusAnswer.Upstream($0, of: service) },
                     open: labels.tenant == service.tenant.name ? open : nil)
             },
             certificates: directory.certificates.map {
@@ -80,6 +81,17 @@ extension ControlPlane {
                         nanoseconds: UInt64(clamping: $0.notAfter) * 1_000_000_000
                     ).description)
             })
+    }
+
+    /// How every address stands that has a series of its own.
+    func upstreamFacts() -> [ControlFacts.Upstream] {
+        (self.live?.snapshot.services ?? []).flatMap { service in
+            service.upstreams.map { upstream in
+                ControlFacts.Upstream(
+                    slot: upstream.metricsSlot, isJudged: service.isJudged,
+                    account: upstream.standing.account, share: upstream.standing.share)
+            }
+        }
     }
 
     /// The address as the kernel has it: a listener with port 0 has got one.
@@ -154,5 +166,24 @@ extension ControlPlane {
     /// As the configuration and the descriptors allow; the compiler has put the two together.
     private var connectionsMax: Int {
         self.live?.snapshot.limits.connections ?? self.shares.connections
+    }
+}
+
+extension ServicePlan {
+    /// Whether anything tells how its addresses stand: checks, or connects beside another address.
+    var isJudged: Bool { self.upstreams.count > 1 || self.health.check != .off }
+}
+
+extension StatusAnswer.Upstream {
+    /// An address as it stands now.
+    fileprivate init(_ upstream: UpstreamPlan, of service: ServicePlan) {
+        let account = upstream.standing.account
+        self.init(
+            address: upstream.address.description, name: upstream.name?.description,
+            health: service.isJudged ? account.health.rawValue : nil,
+            since: account.since > 0 ? Timestamp(nanoseconds: account.since).description : nil,
+            why: account.why.isEmpty ? nil : account.why, weight: Int(upstream.weight),
+            backup: upstream.isBackup,
+            open: service.upstreams.count > 1 ? upstream.standing.open : nil)
     }
 }

@@ -300,7 +300,7 @@ extension ExplainQuery {
                 ? service.mode.rawValue : "without TLS"
             answer.text =
                 "\(service.tenant.name)/\(service.name), \(mode), "
-                + "to \(answer.upstreams.joined(separator: " then "))"
+                + "to \(answer.upstreams.joined(separator: " or "))"
             self.addAfterRoute(service, hasTLS: arrival.hasTLS, &steps)
         case .refuse(let refusal, let tenant):
             answer.tenant = tenant.map { snapshot.tenants[$0].name }

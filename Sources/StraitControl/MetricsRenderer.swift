@@ -2,6 +2,7 @@
 
 internal import StraitCore
 package import StraitEngine
+package import StraitSnapshot
 
 /// What the control plane contributes.
 package struct ControlFacts: Sendable {
@@ -31,6 +32,30 @@ package struct ControlFacts: Sendable {
     package var accessSink = "off"
     /// Log lines that were lost on their way out.
     package var logLinesDropped: UInt64 = 0
+    /// The addresses of the snapshot's services.
+    package var upstreams: [Upstream] = []
+
+    /// How an address stands.
+    package struct Upstream: Sendable {
+        /// Its ``UpstreamPlan/metricsSlot``.
+        package var slot: Int
+        /// Whether anything tells how it stands.
+        package var isJudged: Bool
+        /// What people are told.
+        package var account: UpstreamStanding.Account
+        /// What part of its weight counts, of ``UpstreamStanding/wholeShare``.
+        package var share: UInt32
+
+        /// See the properties.
+        package init(
+            slot: Int, isJudged: Bool, account: UpstreamStanding.Account, share: UInt32
+        ) {
+            self.slot = slot
+            self.isJudged = isJudged
+            self.account = account
+            self.share = share
+        }
+    }
 
     /// Of a router that has just begun.
     package init() {}
@@ -67,6 +92,7 @@ package struct MetricsRenderer: Sendable {
         self.addDurations(&text)
         self.addTLS(&text)
         self.addUpstreams(&text)
+        self.addHealth(&text)
         self.addCertificates(&text)
         self.addSnapshot(&text)
         self.addLimits(&text)

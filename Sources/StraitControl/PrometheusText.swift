@@ -53,6 +53,11 @@ package struct PrometheusText: Sendable {
         self.add(self.family, "", Self.number(value))
     }
 
+    /// A sample of a fraction.
+    package mutating func sample(_ labels: Labels, fraction value: Double) {
+        self.add(self.family, Self.text(of: labels), Self.number(value))
+    }
+
     /// A sample of a duration, in seconds.
     package mutating func sample(_ labels: Labels = [:], seconds nanoseconds: UInt64) {
         self.add(self.family, Self.text(of: labels), Self.seconds(nanoseconds))

@@ -62,9 +62,10 @@ extension SnapshotCompiler {
                 ? self.ticketKey(tenant.name, policy, work.epoch - 1) : [],
             ticketLifetimeSeconds: UInt32(
                 clamping: work.configuration.tls.ticketLifetime.nanoseconds / 1_000_000_000),
-            upstreams: service.upstreams.map {
-                self.compileUpstream($0, service: service, tenant: tenant.name, &work)
-            }, connectTimeout: service.connectTimeout?.nanoseconds,
+            upstreams: self.compileUpstreams(service, tenant: tenant.name, &work),
+            connectAttempts: service.connectAttempts,
+            health: work.healthPlan(of: service, tenant: tenant.name),
+            connectTimeout: service.connectTimeout?.nanoseconds,
             idleTimeout: service.idleTimeout?.nanoseconds)
     }
 
@@ -89,24 +90,7 @@ extension SnapshotCompiler {
                 serviceProtocol: service.serviceProtocol.rawValue, mode: service.mode.rawValue))
     }
 
-    private mutating func compileUpstream(
-        _ upstream: Configuration.Upstream, service: Configuration.Service, tenant: String,
-        _ work: inout Compilation
-    ) -> UpstreamPlan {
-        let isFolded = !self.ownSeries.contains(tenant)
-        let slot = self.upstreamSlots.number(
-            of: UpstreamLabels(
-                tenant: isFolded ? Self.foldedName : tenant,
-                service: isFolded ? Self.foldedName : service.name,
-                address: isFolded ? Self.foldedName : upstream.address.description))
-        return UpstreamPlan(
-            metricsSlot: slot, address: upstream.address,
-            tls: upstream.tls.flatMap {
-                self.compileUpstreamTLS($0, place: upstream.place, tenant: tenant, &work)
-            }, proxyHeader: upstream.proxyHeader)
-    }
-
-    private mutating func compileUpstreamTLS(
+    mutating func compileUpstreamTLS(
         _ tls: Configuration.Upstream.TLS, place: SourcePlace, tenant: String,
         _ work: inout Compilation
     ) -> UpstreamPlan.TLS? {

@@ -6,7 +6,7 @@
 // anything.
 
 package import StraitConfig
-internal import StraitCore
+package import StraitCore
 internal import StraitRouting
 package import StraitSnapshot
 internal import StraitTLS
@@ -60,6 +60,13 @@ package struct SnapshotCompiler: Sendable {
         var ordinal: Int
     }
 
+    /// An address of a service.
+    struct StandingKey: Hashable, Sendable {
+        var tenant: String
+        var service: String
+        var address: SocketAddress
+    }
+
     var listenerIDs = Numbering<ListenerKey>()
     var serviceSlots = Numbering<ServiceLabels>(first: [.unknown])
     var upstreamSlots = Numbering<UpstreamLabels>()
@@ -67,6 +74,8 @@ package struct SnapshotCompiler: Sendable {
     var upstreamPolicies = ContentNumbers<UpstreamPolicy>()
     var certificateSets = ContentNumbers<[CertificateContent]>()
     var usages: [String: TenantUsage] = [:]
+    /// What is known of the addresses of services, kept while they are configured.
+    var standings: [StandingKey: UpstreamStanding] = [:]
     /// Tenants with series of their own.
     var ownSeries: Set<String> = []
     /// Listeners of the snapshot that was compiled last; their sockets are open until the next one
@@ -95,14 +104,17 @@ package struct SnapshotCompiler: Sendable {
     ///   - revision: The snapshot's.
     ///   - epoch: Counts the times that ticket keys were changed.
     ///   - now: Judges certificates.
+    ///   - addresses: What names of upstreams lead to.
     /// - Returns: The snapshot with what the control plane must know beside it.
     /// - Throws: ``ConfigurationRefused`` with every problem that was found, when one is an error.
     package mutating func compile(
-        _ configuration: Configuration, revision: UInt64, epoch: UInt64, now: Timestamp
+        _ configuration: Configuration, revision: UInt64, epoch: UInt64, now: Timestamp,
+        addresses: [HostName: [IPAddress]] = [:]
     ) throws(ConfigurationRefused) -> CompiledConfiguration {
         var work = Compilation(
             configuration: configuration, files: FileContents(load: self.load), epoch: epoch,
             now: now)
+        work.addresses = addresses
         self.chooseOwnSeries(configuration)
         let tenants = configuration.tenants.map { self.compileTenant($0, &work) }
         let rules = work.routeRules()
@@ -125,6 +137,7 @@ package struct SnapshotCompiler: Sendable {
         self.policies.forgetUnused()
         self.upstreamPolicies.forgetUnused()
         self.certificateSets.forgetUnused()
+        self.forgetStandings(services)
         self.openListeners = Set(listeners.map(\.id))
         let snapshot = Snapshot(
             revision: revision, router: configuration.router, region: configuration.region,
@@ -172,6 +185,8 @@ struct Compilation {
     var problems: [ConfigurationProblem] = []
     var certificateEnds: [MetricsDirectory.CertificateEnd] = []
     var backlogs: [Int: Int] = [:]
+    /// What names of upstreams lead to.
+    var addresses: [HostName: [IPAddress]] = [:]
     /// Tenants with a certificate that cannot be used: what it would have covered is not judged.
     var tenantsInDoubt: Set<String> = []
 

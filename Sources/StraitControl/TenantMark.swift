@@ -16,12 +16,16 @@ package struct TenantMark: Hashable, Sendable {
         var policyID: UInt64
         var upstreams: [Upstream]
         var timeouts: [UInt64?]
+        var connectAttempts: Int
+        var health: HealthPlan
     }
 
     private struct Upstream: Hashable {
         var address: SocketAddress
         var tls: UpstreamPlan.TLS?
         var proxyHeader: ProxyHeaderVersion
+        var weight: UInt32
+        var isBackup: Bool
     }
 
     private let names: [String]
@@ -45,8 +49,11 @@ package struct TenantMark: Hashable, Sendable {
                 name: service.name, serviceProtocol: service.serviceProtocol, mode: service.mode,
                 policyID: service.policyID,
                 upstreams: service.upstreams.map {
-                    Upstream(address: $0.address, tls: $0.tls, proxyHeader: $0.proxyHeader)
-                }, timeouts: [service.connectTimeout, service.idleTimeout])
+                    Upstream(
+                        address: $0.address, tls: $0.tls, proxyHeader: $0.proxyHeader,
+                        weight: $0.weight, isBackup: $0.isBackup)
+                }, timeouts: [service.connectTimeout, service.idleTimeout],
+                connectAttempts: service.connectAttempts, health: service.health)
         }
     }
 

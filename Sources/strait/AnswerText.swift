@@ -21,13 +21,32 @@ package enum AnswerText {
         for service in answer.services {
             table.add(
                 "\(service.tenant)/\(service.service)", service.protocol, service.mode,
-                service.upstreams.joined(separator: " "), service.open.map { "\($0)" } ?? "")
+                service.upstreams.map(\.address).joined(separator: " "),
+                service.open.map { "\($0)" } ?? "")
         }
-        text += table.text
+        text += table.text + Self.upstreams(answer.services)
         for certificate in answer.certificates {
             text += "certificate \(certificate.name)  valid until \(certificate.notAfter)\n"
         }
         return text
+    }
+
+    /// How addresses stand, where anything tells.
+    private static func upstreams(_ services: [StatusAnswer.Service]) -> String {
+        var table = TextTable("upstream", "of", "health", "since", "open", "why")
+        var isEmpty = true
+        for service in services {
+            for upstream in service.upstreams {
+                guard let health = upstream.health else { continue }
+                isEmpty = false
+                let name = upstream.name.map { " (\($0))" } ?? ""
+                table.add(
+                    upstream.address + name, "\(service.tenant)/\(service.service)",
+                    health + (upstream.backup ? ", backup" : ""), upstream.since ?? "",
+                    upstream.open.map { "\($0)" } ?? "", upstream.why ?? "")
+            }
+        }
+        return isEmpty ? "" : table.text
     }
 
     /// Open connections as a table.

@@ -18,9 +18,12 @@ import strait
             "open_connections":1,"last_reload_successful":false,
             "listeners":[{"name":"public","address":"[::]:443"}],
             "services":[{"tenant":"acme","service":"www","protocol":"web","mode":"terminate",
-            "upstreams":["10.0.0.1:80","10.0.0.2:80"],"open":1},
+            "upstreams":[{"address":"10.0.0.1:80","health":"up","weight":1,"backup":false,"open":1},
+            {"address":"10.0.0.2:80","name":"b.test","health":"down","weight":1,"backup":true,
+            "open":0,"since":"2026-01-01T00:00:01.000Z","why":"tcp check: no answer in time"}],
+            "open":1},
             {"tenant":"zed","service":"db","protocol":"postgres","mode":"passthrough",
-            "upstreams":["10.0.0.3:5432"]}],
+            "upstreams":[{"address":"10.0.0.3:5432","weight":1,"backup":false}]}],
             "certificates":[{"tenant":"acme","name":"a.test","kind":"listener",
             "not_after":"2027-01-01T00:00:00.000Z"}]}
             """)
@@ -32,6 +35,10 @@ import strait
                 SERVICE   PROTOCOL  MODE         UPSTREAMS                OPEN
                 acme/www  web       terminate    10.0.0.1:80 10.0.0.2:80  1
                 zed/db    postgres  passthrough  10.0.0.3:5432            -
+                UPSTREAM              OF        HEALTH        SINCE                     OPEN  WHY
+                10.0.0.1:80           acme/www  up            -                         1     -
+                10.0.0.2:80 (b.test)  acme/www  down, backup  2026-01-01T00:00:01.000Z  0     \
+                tcp check: no answer in time
                 certificate a.test  valid until 2027-01-01T00:00:00.000Z
 
                 """)

@@ -14,9 +14,29 @@ extension BrokenConfigurationTests {
             "take it out: pinning certificates to addresses is not available in this release",
             "name: b, protocol: web, pin: required, \(tcp)"),
         .service(
-            .notInThisRelease, ".health",
-            "take it out: checking the health of upstreams is not available in this release",
-            "name: b, protocol: web, health: {}, \(tcp)"),
+            .notAChoice, ".health.check", "did you mean \"http\"?",
+            "name: b, protocol: web, health: { check: htp }, \(tcp)"),
+        .service(
+            .keyNeedsAnother, ".health.path", "write check: http, or take it out",
+            "name: b, protocol: web, health: { check: tcp, path: /up }, \(tcp)"),
+        .service(
+            .malformedText, ".health.path", "begin with a slash",
+            "name: b, protocol: web, health: { check: http, path: up }, \(tcp)"),
+        .service(
+            .malformedText, ".health.path", "write other bytes as %XX (RFC 3986)",
+            "name: b, protocol: web, health: { check: http, path: \"/a b\" }, \(tcp)"),
+        .service(
+            .wrongRelation, ".health.timeout", "shorten timeout or lengthen interval",
+            "name: b, protocol: web, health: { check: tcp, timeout: 6s }, \(tcp)"),
+        .service(
+            .wrongRelation, ".health.ejection", "shorten ejection or lengthen ejection_max",
+            "name: b, protocol: web, health: { ejection: 61s }, \(tcp)"),
+        .service(
+            .keysExclude, ".health.check", "write check: http",
+            "name: b, protocol: web, mode: terminate, health: { check: https }, \(tcp)"),
+        .service(
+            .outOfRange, ".connect_attempts", "the nearest that is allowed is 1",
+            "name: b, protocol: web, connect_attempts: 0, \(tcp)"),
         .service(
             .notInThisRelease, ".protocol", "the protocol redis is not available in this release",
             "name: b, protocol: redis, \(tcp)"),
@@ -102,9 +122,15 @@ extension BrokenConfigurationTests {
             .malformedAddress, ".address", "write an absolute path: \"unix:/run/NAME.sock\"",
             "address: \"unix:run/x.sock\""),
         .upstream(
-            .upstreamIsName, ".address",
-            "write what `getent hosts db.internal` prints; with TLS keep the name as server_name",
-            "address: \"tcp://db.internal:5432\""),
+            .malformedAddress, ".address", "write a port from 1 to 65535 behind the name",
+            "address: \"tcp://db.internal\""),
+        .upstream(
+            .malformedAddress, ".address", "write a port from 1 to 65535 behind the name",
+            "address: \"tcp://db.internal:0\""),
+        .upstream(
+            .malformedAddress, ".address",
+            "write a name or an IP address, and a port from 1 to 65535",
+            "address: \"tcp://10.0.3.300:80\""),
         .upstream(
             .upstreamIsName, ".address", "write 127.0.0.1 or [::1]",
             "address: \"tcp://localhost:5432\""),
@@ -126,10 +152,10 @@ extension BrokenConfigurationTests {
             "name the authority of its certificate in ca; without, anybody can pose as it",
             "address: \"tls://10.0.3.8:80\", verify: false"),
         .upstream(
-            .notInThisRelease, ".backup",
-            "take it out: marking an upstream as backup (they are tried in their order) "
-                + "is not available in this release", "address: \"tcp://10.0.3.8:80\", backup: true"
-        ),
+            .outOfRange, ".weight", "the nearest that is allowed is 256",
+            "address: \"tcp://10.0.3.8:80\", weight: 257"),
+        .upstream(
+            .wrongType, ".backup", "write true", "address: \"tcp://10.0.3.8:80\", backup: yes"),
         .upstream(
             .notAChoice, ".proxy_protocol", "write one of them",
             "address: \"tcp://10.0.3.8:80\", proxy_protocol: v3"),

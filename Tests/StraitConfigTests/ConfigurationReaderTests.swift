@@ -208,7 +208,7 @@ import Testing
                 services:
                   - { name: web, protocl: web, pin: all, upstreams: [{ address: "htttp://h:1" }] }
                   - { name: web, protocol: web, mode: terminate, client_certificate: required,
-                      upstreams: [{ address: "tls://10.0.0.1:1", weight: 3 }] }
+                      upstreams: [{ address: "tls://10.0.0.1:1", weight: 0 }] }
             timeouts: { hello: 5 }
             log: { level: loud, level: info }
             defaults: { ssh: acme/bastion }
@@ -226,7 +226,7 @@ import Testing
                 "12 E2201 tenants[0].services[1].name",
                 "12 E2203 tenants[0].services[1].client_certificate",
                 "13 E2203 tenants[0].services[1].upstreams[0].address",
-                "13 E2102 tenants[0].services[1].upstreams[0].weight",
+                "13 E2106 tenants[0].services[1].upstreams[0].weight",
                 "14 E2107 timeouts.hello", "15 E2007 log.level",
                 "16 E2202 defaults.ssh",
             ])

@@ -88,7 +88,7 @@ let configsFolder = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
     static let names = [
         "behind-a-load-balancer.yaml", "client-certificates.yaml", "complete.yaml", "minimal.yaml",
         "passthrough.yaml", "postgres.yaml", "reference.yaml", "ssh.yaml", "tenant-port.yaml",
-        "web.yaml",
+        "upstreams.yaml", "web.yaml",
     ]
 
     @Test("are all tested here")
