@@ -114,8 +114,8 @@ if !engineOnly {
         .target(
             name: "StraitControl",
             dependencies: [
-                "StraitCore", "StraitRouting", "StraitSnapshot", "StraitEngine", "StraitConfig",
-                "StraitPosix", "StraitTLS",
+                "StraitCore", "StraitWire", "StraitRouting", "StraitState", "StraitSnapshot",
+                "StraitEngine", "StraitConfig", "StraitPosix", "StraitTLS",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ], swiftSettings: asynchronous),
@@ -151,8 +151,9 @@ if !engineOnly {
         .testTarget(
             name: "StraitControlTests",
             dependencies: [
-                "StraitCore", "StraitRouting", "StraitSnapshot", "StraitEngine", "StraitConfig",
-                "StraitControl", "StraitPosix", .product(name: "Logging", package: "swift-log"),
+                "StraitCore", "StraitRouting", "StraitState", "StraitSnapshot", "StraitEngine",
+                "StraitConfig", "StraitControl", "StraitPosix",
+                .product(name: "Logging", package: "swift-log"),
             ], swiftSettings: common),
         .testTarget(
             name: "StraitAPITests",

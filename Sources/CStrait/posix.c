@@ -2,10 +2,13 @@
 #include "CStrait.h"
 
 #include <fcntl.h>
+#include <arpa/nameser.h>
 #include <linux/sockios.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
+#include <resolv.h>
 #include <sched.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
@@ -59,4 +62,18 @@ uint32_t cstrait_epoll_edge_triggered(void) { return EPOLLET; }
 uint32_t cstrait_epoll_read_hangup(void) { return EPOLLRDHUP; }
 int cstrait_tcp_user_timeout(void) { return TCP_USER_TIMEOUT; }
 int cstrait_tcp_defer_accept(void) { return TCP_DEFER_ACCEPT; }
+int cstrait_bind_address_no_port(void) { return IP_BIND_ADDRESS_NO_PORT; }
+// One question to the resolvers of resolv.conf, which is read anew: the length of the answer, or the
+// negative of what h_errno would be.
+int cstrait_dns_query(const char *name, int type, unsigned char *answer, int length) {
+    struct __res_state state = {0};
+    if (res_ninit(&state) != 0) return -TRY_AGAIN;
+    state.retrans = 2;
+    state.retry = 2;
+    int count = res_nquery(&state, name, ns_c_in, type, answer, length);
+    int problem = state.res_h_errno;
+    res_nclose(&state);
+    return count >= 0 ? count : problem > 0 ? -problem : -TRY_AGAIN;
+}
+
 const char *cstrait_commit(void) { return STRAIT_COMMIT; }

@@ -47,6 +47,8 @@ package struct Configuration: Sendable, Equatable {
     package var limits: LimitSettings
     /// Settings of every TCP socket.
     package var tcp: TCPSettings
+    /// Addresses of this machine that upstreams are dialled from; none: the kernel chooses.
+    package var sourceAddresses: [IPAddress]
     /// Access records.
     package var access: AccessSettings
     /// What is counted.

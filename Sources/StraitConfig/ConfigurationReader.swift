@@ -157,6 +157,7 @@ extension Section {
                 unroutedConnections: limits.integer("unrouted_connections")
                     ?? Limits.unroutedConnectionsMax),
             tcp: self.section("tcp").tcp(),
+            sourceAddresses: self.sourceAddresses(),
             access: self.section("access").access(),
             metrics: .init(tenants: self.section("metrics").integer("tenants") ?? 0),
             tls: .init(

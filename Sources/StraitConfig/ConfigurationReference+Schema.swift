@@ -76,6 +76,7 @@ enum SchemaWriter {
         case .hostName: return self.pattern("^[A-Za-z0-9_.-]+$")
         case .hostPattern: return self.pattern("^(\\*\\.)?[A-Za-z0-9_.-]+$")
         case .serverName: return self.pattern("^[A-Za-z0-9_.:-]+$")
+        case .address: return self.pattern("^[0-9A-Fa-f:.]+$")
         case .requestPath: return self.pattern("^/[!-~]{0,1023}$")
         case .applicationProtocol: return self.pattern("^[!-~]{1,255}$")
         case .block: return self.pattern("^[0-9A-Fa-f:.]+(/[0-9]{1,3})?$")

@@ -22,6 +22,8 @@ indirect enum KeyType: Sendable, Equatable {
     case hostPattern
     /// A host name or an IP address.
     case serverName
+    /// An IP address.
+    case address
     /// The path of an HTTP request.
     case requestPath
     /// An ALPN identifier of printable ASCII.
@@ -85,6 +87,7 @@ extension KeyType {
         case .hostName: "a host name"
         case .hostPattern: "a host name, or *. and one"
         case .serverName: "a host name or an IP address"
+        case .address: "an IP address"
         case .requestPath: "a path that begins with /, of printable ASCII, at most 1024 characters"
         case .applicationProtocol: "1 to 255 characters of printable ASCII"
         case .block: "an address or a block like 10.0.0.0/8"

@@ -31,6 +31,10 @@ enum Keys {
         Key("timeouts", .section(timeouts), "Deadlines; the first four end when relaying begins."),
         Key("limits", .section(limits), "Bounds of the whole process."),
         Key("tcp", .section(tcp), "Settings of every TCP socket, downstream and upstream."),
+        Key(
+            "source_addresses", .list(of: .address, 1...256), note: "the kernel chooses",
+            example: "[10.0.3.2, 10.0.3.3]",
+            "Addresses of this machine that upstreams are dialled from, in turn."),
         Key("access", .section(access), "One JSON record for each connection that ends."),
         Key("metrics", .section(metrics), "What is counted."),
         Key("tls", .section(tls), "TLS of all listeners; 1.2 and 1.3 are spoken."),
@@ -277,7 +281,7 @@ extension Keys {
     static let upstream: [Key] = [
         Key(
             "address", .upstreamAddress, isRequired: true, example: "\"tcp://10.0.3.5:22\"",
-            "`tcp://HOST:PORT`, `tls://HOST:PORT`, `unix:/path`, `tls+unix:/path`; HOST: name or IP."
+            "`tcp://HOST:PORT`, `tls://HOST:PORT`, `unix:/path`, `tls+unix:/path`; HOST: IP, name."
         ),
         Key(
             "weight", .integer(1...256), default: "1",

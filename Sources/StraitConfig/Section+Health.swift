@@ -71,3 +71,21 @@ extension Configuration.HealthSettings {
         return self
     }
 }
+
+extension Section {
+    /// The addresses that upstreams are dialled from, each once.
+    func sourceAddresses() -> [IPAddress] {
+        self.uniqueTexts("source_addresses").compactMap { text in
+            guard let address = IPAddress(text.value), address != IPAddress("0.0.0.0"),
+                address != IPAddress("::")
+            else {
+                self.context.report(
+                    .malformedAddress, at: text.place, found: ReadingContext.quoted(text.value),
+                    expected: KeyType.address.expectation,
+                    remedy: "write an address of this machine (ip address), without a port")
+                return nil
+            }
+            return address
+        }
+    }
+}

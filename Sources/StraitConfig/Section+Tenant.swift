@@ -100,7 +100,7 @@ extension Section {
     }
 
     /// The texts of a list; a warning for each that stands there twice, which is then left out.
-    private func uniqueTexts(_ name: String) -> [Configuration.Located<String>] {
+    func uniqueTexts(_ name: String) -> [Configuration.Located<String>] {
         var lines: [String: Int] = [:]
         return self.texts(name).filter { text in
             guard let first = lines[text.value] else {

@@ -44,6 +44,7 @@ extension ControlPlane {
         control.accessSink = access.sink
         control.logLinesDropped = self.logLinesDropped()
         control.upstreams = self.upstreamFacts()
+        control.sourceAddresses = self.live?.snapshot.sourceAddresses ?? []
         return MetricsRenderer(
             directory: self.live?.directory ?? MetricsDirectory(), workers: workers,
             control: control, process: ProcessFacts.now()

@@ -118,6 +118,7 @@ extension ControlPlane {
         let ended = await self.fleet.stop(timeout: Self.stopTimeout)
         if !ended { self.logger.warning("a worker has not ended in time") }
         self.sockets.closeAll()
+        self.names.stop()
         self.records.stop()
         self.logger.notice("stopped")
     }

@@ -33,6 +33,7 @@ package actor ControlPlane: Service {
     nonisolated let logger: Logger
     nonisolated let records: RecordSink
     nonisolated let logLinesDropped: @Sendable () -> UInt64
+    nonisolated let names: NameWatcher
     let fleet: WorkerFleet
     let started: Timestamp
 
@@ -80,6 +81,7 @@ package actor ControlPlane: Service {
         self.logLinesDropped = logLinesDropped
         let records = RecordSink(logger: logger)
         self.records = records
+        self.names = NameWatcher(logger: logger)
         self.started = Timestamp(nanoseconds: wallClockNanoseconds())
         do throws(EngineError) {
             let cores = StraitPosix.Thread.availableCores().count
@@ -125,6 +127,7 @@ package actor ControlPlane: Service {
     package func run() async throws {
         await withTaskGroup(of: Void.self) { group in
             group.addTask { await self.watch() }
+            group.addTask { await self.followNames() }
             await withGracefulShutdownHandler {
                 for await _ in self.drains.stream where await self.drainUnlessCancelled() { break }
             } onGracefulShutdown: {
@@ -143,12 +146,8 @@ package actor ControlPlane: Service {
         let begin = monotonicNow()
         let old = self.live
         let revision = (old?.snapshot.revision ?? 0) + 1
-        var compiler = self.compiler
-        let compiled = try compiler.compile(
-            configuration, revision: revision, epoch: self.epoch,
-            now: Timestamp(nanoseconds: wallClockNanoseconds()))
-        let compiledAt = monotonicNow()
-        let change = try self.openSockets(for: compiled)
+        let (compiled, compiler, change, compiledAt) = try await self.compile(
+            configuration, revision: revision)
         if compiled.warnings != old?.warnings { self.report(compiled.warnings) }
         self.records.use(configuration.access.destination)
         self.compiler = compiler
@@ -174,6 +173,32 @@ package actor ControlPlane: Service {
             tenantsChanged: TenantMark.changes(
                 from: old?.tenantMarks ?? [:], to: compiled.tenantMarks),
             openConnections: await self.openConnections(), trigger: trigger)
+    }
+
+    /// Compiles, with what names lead to, and opens what is to be listened on.
+    private func compile(
+        _ configuration: Configuration, revision: UInt64
+    ) async throws(ConfigurationRefused) -> (
+        CompiledConfiguration, SnapshotCompiler, ListenerSocketSet.Change, Instant
+    ) {
+        let names = configuration.upstreamNames
+        let before = self.live?.configuration.upstreamNames ?? []
+        self.names.watch(names.union(before))
+        await self.names.firstAnswers(of: names)
+        do throws(ConfigurationRefused) {
+            var compiler = self.compiler
+            let compiled = try compiler.compile(
+                configuration, revision: revision, epoch: self.epoch,
+                now: Timestamp(nanoseconds: wallClockNanoseconds()),
+                addresses: self.names.addresses)
+            let compiledAt = monotonicNow()
+            let change = try self.openSockets(for: compiled)
+            self.names.watch(names)
+            return (compiled, compiler, change, compiledAt)
+        } catch {
+            self.names.watch(before)
+            throw error
+        }
     }
 
     private func openSockets(

@@ -63,6 +63,31 @@ extension MetricsRenderer {
             }
         }
         self.addRetries(&text)
+        self.addSources(&text)
+    }
+
+    /// Ports of sources: those in use by destination, and how many there are for each.
+    private func addSources(_ text: inout PrometheusText) {
+        text.family(
+            "strait_upstream_source_ports_used", .gauge,
+            "Open TCP sockets to an address: each has a port of a source.")
+        for slot in self.directory.liveUpstreams.sorted()
+        where self.directory.upstreams.indices.contains(slot) {
+            text.sample(
+                Self.labels(self.directory.upstreams[slot]),
+                self.workers.reduce(0) { $0 + ($1.upstreamSockets[slot] ?? 0) })
+        }
+        text.family(
+            "strait_upstream_source_ports_capacity", .gauge,
+            "Ports that there are for each destination, over all sources of a family.")
+        for (family, isIPv4) in [("ipv4", true), ("ipv6", false)] {
+            let sources = self.control.sourceAddresses.count { $0.isIPv4 == isIPv4 }
+            text.sample(["family": family], self.process.sourcePorts * max(sources, 1))
+        }
+        text.family(
+            "strait_upstream_source_exhausted_total", .counter,
+            "Connects that found no port left at a source, or no such source.")
+        text.sample(self.workers.reduce(UInt64(0)) { $0 &+ $1.sourcesExhausted })
     }
 
     private func addRetries(_ text: inout PrometheusText) {

@@ -1,6 +1,6 @@
 // Every metric of the router, from the workers' counters and the control plane's facts. Pure.
 
-internal import StraitCore
+package import StraitCore
 package import StraitEngine
 package import StraitSnapshot
 
@@ -34,6 +34,9 @@ package struct ControlFacts: Sendable {
     package var logLinesDropped: UInt64 = 0
     /// The addresses of the snapshot's services.
     package var upstreams: [Upstream] = []
+
+    /// Sources that upstreams are dialled from, as configured.
+    package var sourceAddresses: [IPAddress] = []
 
     /// How an address stands.
     package struct Upstream: Sendable {

@@ -16,6 +16,9 @@ package struct ProcessFacts: Sendable {
     /// When the process began, in seconds since 1970.
     package var startSeconds = 0.0
 
+    /// Ports that a source has for each destination.
+    package var sourcePorts = 0
+
     /// All zero.
     package init() {}
 
@@ -23,6 +26,11 @@ package struct ProcessFacts: Sendable {
     package static func now() -> ProcessFacts {
         var facts = ProcessFacts()
         facts.descriptorsMax = Sockets.descriptorLimit()
+        // ip(7): the first and the last port.
+        let range =
+            text("/proc/sys/net/ipv4/ip_local_port_range")?.split { $0.isWhitespace }
+            .compactMap { Int($0) } ?? []
+        if range.count == 2 { facts.sourcePorts = max(range[1] - range[0] + 1, 0) }
         if let names = directory("/proc/self/fd") {
             facts.openDescriptors = max(names.count - 1, 0)  // the one that is reading this
         }

@@ -36,6 +36,8 @@ package struct CompiledConfiguration: Sendable {
     package var backlogs: [Int: Int]
     /// What each tenant comes to; equal where nothing changed for it.
     package var tenantMarks: [String: TenantMark]
+    /// What names of upstreams led to.
+    package var addresses: [HostName: [IPAddress]]
 }
 
 /// What a process may open, and the workers that share it.
@@ -143,12 +145,13 @@ package struct SnapshotCompiler: Sendable {
             revision: revision, router: configuration.router, region: configuration.region,
             listeners: listeners, routes: routes, services: services, tenants: tenants,
             timeouts: configuration.engineTimeouts, limits: limits,
-            access: configuration.accessPlan)
+            access: configuration.accessPlan, sourceAddresses: configuration.sourceAddresses)
         return CompiledConfiguration(
             configuration: configuration, snapshot: snapshot,
             directory: self.directory(services, listeners, work), warnings: work.sortedProblems,
             files: work.files.digests, backlogs: work.backlogs,
-            tenantMarks: TenantMark.all(of: snapshot, configuration))
+            tenantMarks: TenantMark.all(of: snapshot, configuration),
+            addresses: addresses.filter { configuration.upstreamNames.contains($0.key) })
     }
 
     /// Gives tenants series of their own, the first in alphabetical order.

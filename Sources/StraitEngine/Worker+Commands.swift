@@ -47,6 +47,12 @@ extension Worker {
         metrics.mailboxRefusals = self.mailboxes[self.index].refused
         for index in 0..<self.connections.touched where self.isInUse(index) {
             let connection = self.connections.reference(index)
+            if connection.value.upstream.socket.isOpen,
+                let upstream = connection.value.upstreamPlan,
+                case .ip = upstream.address
+            {
+                metrics.upstreamSockets[upstream.metricsSlot, default: 0] += 1
+            }
             guard !connection.value.isRecorded else { continue }
             metrics.bytes[connection.value.metricsSlot, default: .init()].add(connection.value)
         }

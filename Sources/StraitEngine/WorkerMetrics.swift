@@ -133,6 +133,11 @@ package struct WorkerMetrics: Sendable {
     package var connectErrors: [ConnectErrorKey: UInt64] = [:]
     /// Attempts at another address after one had failed, by ``ServicePlan/metricsSlot``.
     package var connectRetries: [Int: UInt64] = [:]
+    /// Sockets to upstreams by TCP that are open, by ``UpstreamPlan/metricsSlot``: a source's port
+    /// each.
+    package var upstreamSockets: [Int: Int] = [:]
+    /// Connects that found no port left at a source, or no such source.
+    package var sourcesExhausted: UInt64 = 0
     /// By ``UpstreamPlan/metricsSlot`` of the address that answered: from the first attempt on any
     /// address to the start of the relay.
     package var connectDuration: [Int: Histogram] = [:]

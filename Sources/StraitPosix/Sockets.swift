@@ -46,13 +46,17 @@ package enum Sockets {
     ///
     /// Bytes that a peer calls urgent stay where they are in the stream (SO_OOBINLINE, RFC 6093
     /// §4); otherwise the kernel would take one out.
+    ///
+    /// Without a source the kernel chooses one. A source's ports are shared among destinations
+    /// (IP_BIND_ADDRESS_NO_PORT, ip(7)): the port is chosen with the destination, and not before.
     package static func connect(
-        to address: SocketAddress
+        to address: SocketAddress, from source: IPAddress? = nil
     ) throws(PosixError) -> (descriptor: Int32, start: ConnectStart) {
         let number = try Self.socket(for: address)
         if case .ip = address {
             Self.setOption(number, Int32(IPPROTO_TCP), TCP_NODELAY, 1)
             Self.setOption(number, SOL_SOCKET, SO_OOBINLINE, 1)
+            if let source { try Self.takeSource(number, source) }
         }
         let status = unsafe KernelAddress(address).withPointer { pointer, length in
             unsafe Glibc.connect(number, pointer, length)
@@ -64,6 +68,19 @@ package enum Sockets {
             throw error
         }
         return (number, .underWay)
+    }
+
+    /// Binds a socket that is about to connect; closes it where that fails.
+    private static func takeSource(_ number: Int32, _ source: IPAddress) throws(PosixError) {
+        Self.setOption(number, Int32(IPPROTO_IP), cstrait_bind_address_no_port(), 1)
+        let bound = unsafe KernelAddress(.ip(source, port: 0)).withPointer { pointer, length in
+            unsafe Glibc.bind(number, pointer, length)
+        }
+        guard bound == 0 else {
+            let error = PosixError("bind")
+            Self.close(number)
+            throw error
+        }
     }
 
     /// How a connect under way ended: nil when it succeeded.

@@ -33,12 +33,14 @@ package final class Snapshot: Sendable {
     package let limits: EngineLimits
     /// Whether and how access records are made.
     package let access: AccessPlan
+    /// Where connections to upstreams come from, by family; none: the kernel chooses.
+    package let sourceAddresses: [IPAddress]
 
     /// One whole revision; the indices in `routes` must lie within `services` and `tenants`.
     package init(
         revision: UInt64, router: String, region: String, listeners: [ListenerPlan],
         routes: RouteTable, services: [ServicePlan], tenants: [TenantPlan], timeouts: Timeouts,
-        limits: EngineLimits, access: AccessPlan
+        limits: EngineLimits, access: AccessPlan, sourceAddresses: [IPAddress] = []
     ) {
         self.revision = revision
         self.router = router
@@ -50,6 +52,13 @@ package final class Snapshot: Sendable {
         self.timeouts = timeouts
         self.limits = limits
         self.access = access
+        self.sourceAddresses = sourceAddresses
+    }
+
+    /// The sources that can reach `address`.
+    package func sources(for address: SocketAddress) -> [IPAddress] {
+        guard !self.sourceAddresses.isEmpty, case .ip(let ip, _) = address else { return [] }
+        return self.sourceAddresses.filter { $0.isIPv4 == ip.isIPv4 }
     }
 }
 

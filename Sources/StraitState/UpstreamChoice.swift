@@ -60,7 +60,7 @@ package enum UpstreamChoice {
     /// - Returns: An index into `candidates` whose bit in `tried` is 0.
     /// - Complexity: O(*n*), no allocation.
     package static func pick(
-        _ candidates: Span<UpstreamCandidate>, tried: UInt64, random: UInt64
+        _ candidates: [UpstreamCandidate], tried: UInt64, random: UInt64
     ) -> Int? {
         var best = Int.max
         var sum: UInt64 = 0
@@ -92,7 +92,7 @@ package enum UpstreamChoice {
 
         /// The member at a place in the line, where each is as wide as its weight.
         func member(
-            _ candidates: Span<UpstreamCandidate>, at place: UInt64, without other: Int?
+            _ candidates: [UpstreamCandidate], at place: UInt64, without other: Int?
         ) -> Int {
             var left = place
             var last = 0

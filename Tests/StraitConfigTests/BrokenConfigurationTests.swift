@@ -31,6 +31,10 @@ import Testing
         .top(
             .notInThisRelease, "agents",
             "take it out: the tunnel of agents is not available in this release", "agents: {}"),
+        .top(
+            .malformedAddress, "source_addresses[0]",
+            "write an address of this machine (ip address), without a port",
+            "source_addresses: [\"0.0.0.0\"]"),
         .top(.malformedName, "region", "write \"eu-central\"", "region: EU-Central"),
         .top(.malformedName, "router", "write \"r-1\"", "router: r.1"),
         .top(.outOfRange, "workers", "the nearest that is allowed is 128", "workers: 129"),

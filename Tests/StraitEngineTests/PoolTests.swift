@@ -23,7 +23,7 @@ extension RawSetup {
     /// Puts these addresses in place of its service's.
     func use(
         _ upstreams: [UpstreamPlan], health: HealthPlan = quickHealth(), revision: UInt64 = 2,
-        attempts: Int = Limits.connectAttempts
+        attempts: Int = Limits.connectAttempts, from sources: [IPAddress] = []
     ) throws {
         let old = self.snapshot.services[0]
         let service = ServicePlan(
@@ -36,7 +36,8 @@ extension RawSetup {
                 revision: revision, router: "r-1", region: "test",
                 listeners: self.snapshot.listeners, routes: self.snapshot.routes,
                 services: [service], tenants: [old.tenant], timeouts: self.snapshot.timeouts,
-                limits: self.snapshot.limits, access: self.snapshot.access))
+                limits: self.snapshot.limits, access: self.snapshot.access,
+                sourceAddresses: sources))
     }
 
     /// Waits until an address stands so, and returns what was said of it.
@@ -207,6 +208,44 @@ struct PoolTests {
         let limit = monotonicNow().advanced(byNanoseconds: 20_000_000_000)
         while one.standing.open > 0, monotonicNow() < limit { _ = poll(nil, 0, 5) }
         #expect(one.standing.open == 0)
+    }
+
+    @Test("upstreams are dialled from the sources, and one that is not there gives way")
+    func sources() throws {
+        let far = try Upstream()
+        let setup = try RawSetup(upstreams: [far.address])
+        defer { setup.end() }
+        let sources = ["127.0.0.8", "127.0.0.9", "192.0.2.7", "2001:db8::7"].compactMap {
+            IPAddress($0)
+        }
+        try setup.use([UpstreamPlan(metricsSlot: 4, address: far.address)], from: sources)
+        var seen: Set<IPAddress> = []
+        var held: [Wire] = []
+        for _ in 0..<40 {
+            held.append(try Wire(connectedTo: setup.address))
+            var event = pollfd(fd: far.descriptor, events: Int16(POLLIN), revents: 0)
+            _ = poll(&event, 1, 20_000)
+            guard case .accepted(let number, let peer) = Sockets.accept(far.descriptor) else {
+                throw RigError(description: "nobody came")
+            }
+            held.append(Wire(owning: number))
+            if let address = peer?.address { seen.insert(address) }
+        }
+        #expect(seen == Set(sources[0..<2]))
+        let metrics = try setup.rig.metrics()
+        #expect(metrics.upstreamSockets == [4: 40])
+        #expect(metrics.sourcesExhausted > 0)
+    }
+
+    @Test("sources that are all of no use are nobody's fault, and the service's addresses stay up")
+    func noSource() throws {
+        let plans = try (0..<2).map { UpstreamPlan(metricsSlot: $0, address: try deadAddress()) }
+        let setup = try RawSetup(upstreams: [plans[0].address])
+        defer { setup.end() }
+        try setup.use(plans, from: [try #require(IPAddress("192.0.2.7"))])
+        for _ in 0..<10 { #expect(try self.answer(setup).isEmpty) }
+        #expect(plans.allSatisfy { $0.standing.share == UpstreamStanding.wholeShare })
+        #expect(try setup.rig.nextRecord().contains("bind: "))
     }
 
     @Test("a service without any address refuses, and says so")

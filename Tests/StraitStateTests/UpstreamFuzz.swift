@@ -80,16 +80,20 @@ enum UpstreamFuzz {
     /// Eight bytes are the random number, one the addresses tried; then four bytes an address.
     static func choice(_ script: [UInt8]) -> String? {
         guard script.count >= 10 else { return nil }
-        let random = script[..<8].reduce(0) { $0 << 8 | UInt64($1) }
+        var random: UInt64 = 0
+        for byte in script[..<8] { random = random << 8 | UInt64(byte) }
         let tried = UInt64(script[8]) | UInt64(script[9]) << 56
-        let candidates = stride(from: 10, to: script.count - 3, by: 4).prefix(70).map { start in
-            UpstreamCandidate(
-                weight: UInt32(script[start]),
-                share: script[start + 1] & 1 == 0 ? 0 : UInt32(script[start + 1]),
-                open: script[start + 2] == 255 ? .max : Int(script[start + 2]) - 1,
-                isBackup: script[start + 3] & 1 == 1)
+        var candidates: [UpstreamCandidate] = []
+        for start in stride(from: 10, to: script.count - 3, by: 4) where candidates.count < 70 {
+            let share = script[start + 1]
+            let open = script[start + 2]
+            candidates.append(
+                UpstreamCandidate(
+                    weight: UInt32(script[start]), share: share & 1 == 0 ? 0 : UInt32(share),
+                    open: open == 255 ? Int.max : Int(open) - 1,
+                    isBackup: script[start + 3] & 1 == 1))
         }
-        let picked = UpstreamChoice.pick(candidates.span, tried: tried, random: random)
+        let picked = UpstreamChoice.pick(candidates, tried: tried, random: random)
         let free = candidates.indices.filter { $0 < 64 && tried >> UInt64($0) & 1 == 0 }
         guard let picked else { return free.isEmpty ? nil : "nothing of \(free)" }
         guard free.contains(picked) else { return "\(picked), which is not free" }

@@ -26,6 +26,8 @@ uint32_t cstrait_epoll_edge_triggered(void);
 uint32_t cstrait_epoll_read_hangup(void);
 int cstrait_tcp_user_timeout(void);
 int cstrait_tcp_defer_accept(void);
+int cstrait_bind_address_no_port(void);
+int cstrait_dns_query(const char *name, int type, unsigned char *answer, int length);
 const char *cstrait_commit(void);
 
 #endif

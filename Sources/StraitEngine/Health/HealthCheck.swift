@@ -14,7 +14,9 @@ extension HealthJudge {
         _ = target.connect.started()
         _ = target.connect.chose(0)
         do throws(PosixError) {
-            let (number, start) = try Sockets.connect(to: target.upstream.address)
+            let address = target.upstream.address
+            let (number, start) = try Sockets.connect(
+                to: address, from: self.source(for: address))
             target.socket = OwnedDescriptor(owning: number)
             try self.poller.add(number, token: token, writable: true)
             if start == .connected { self.connected(target) }

@@ -30,6 +30,7 @@ struct HealthJudge: ~Copyable {
     /// Checks that are under way.
     private var checking = 0
     private var isStopping = false
+    private var snapshot: Snapshot?
 
     /// The body of the thread.
     static func live(
@@ -101,6 +102,7 @@ struct HealthJudge: ~Copyable {
     // MARK: Targets
 
     private mutating func apply(_ snapshot: Snapshot) {
+        self.snapshot = snapshot
         var wanted: Set<ObjectIdentifier> = []
         for service in snapshot.services
         where service.upstreams.count > 1 || service.health.check != .off {
@@ -181,6 +183,11 @@ struct HealthJudge: ~Copyable {
     }
 
     // MARK: Checks
+
+    /// Where a check comes from: a source of connections, so that it goes the same way.
+    func source(for address: SocketAddress) -> IPAddress? {
+        self.snapshot?.sources(for: address).first
+    }
 
     private mutating func check(_ target: HealthTarget, _ place: Int) {
         guard self.checking < Limits.healthChecksMax else {

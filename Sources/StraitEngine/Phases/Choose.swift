@@ -24,7 +24,7 @@ extension Worker {
                     open: upstream.standing.open, isBackup: upstream.isBackup))
         }
         let random = self.chance.next()
-        let choice = UpstreamChoice.pick(self.candidates.span, tried: tried, random: random)
+        let choice = UpstreamChoice.pick(self.candidates, tried: tried, random: random)
         self.candidates.removeAll(keepingCapacity: true)
         if let choice {
             if tried != 0 { self.metrics.connectRetries[service.metricsSlot, default: 0] += 1 }
@@ -32,6 +32,29 @@ extension Worker {
             connection.value.countsForUpstream = true
         }
         self.perform(index, connection.value.connect.chose(choice))
+    }
+
+    /// Begins to connect, from a source that has a port left for that destination.
+    mutating func dial(
+        _ address: SocketAddress
+    ) throws(PosixError) -> (descriptor: Int32, start: ConnectStart) {
+        let sources = self.snapshot?.sources(for: address) ?? []
+        guard !sources.isEmpty else { return try Sockets.connect(to: address) }
+        // Begun anywhere: sources fill up evenly, and one that is full is not always tried first.
+        let first = Int(self.chance.next() % UInt64(sources.count))
+        var last = PosixError(call: "connect", number: 0)
+        for step in sources.indices {
+            let source = sources[(first + step) % sources.count]
+            do throws(PosixError) {
+                return try Sockets.connect(to: address, from: source)
+            } catch {
+                guard error.isAddressNotAvailable else { throw error }
+                self.metrics.sourcesExhausted += 1
+                self.complain(.warning, "source address \(source): \(error)")
+                last = error
+            }
+        }
+        throw last
     }
 
     /// The address is reached.

@@ -84,12 +84,14 @@ extension Worker {
             ?? Timeouts().connect
         self.setDeadline(index, self.now.advanced(byNanoseconds: timeout))
         do throws(PosixError) {
-            let (number, start) = try Sockets.connect(to: upstream.address)
+            let (number, start) = try self.dial(upstream.address)
             connection.value.upstream.socket = OwnedDescriptor(owning: number)
             connection.value.upstream.isWritable = start == .connected
         } catch {
             if error.isOutOfDescriptors {
                 self.complain(.error, "no descriptor for an upstream")
+            }
+            if error.isOutOfDescriptors || error.isAddressNotAvailable {
                 connection.value.stopCountingForUpstream()  // it is not the address's fault
             }
             self.upstreamFailed(index, .connectFailed, "\(error)")

@@ -1,0 +1,51 @@
+// Names of upstreams over resolvers that answer as the test has it.
+
+import Logging
+import StraitControl
+import StraitCore
+import StraitState
+import Synchronization
+import Testing
+
+/// What a resolver says, name by name.
+private final class Resolver: Sendable {
+    private let answers = Mutex<[String: NameMachine.Answer]>([:])
+
+    func say(_ name: String, _ answer: NameMachine.Answer) {
+        self.answers.withLock { $0[name] = answer }
+    }
+
+    func answer(_ name: HostName) -> NameMachine.Answer {
+        self.answers.withLock { $0[name.description] ?? .failed }
+    }
+}
+
+@Suite("Names of upstreams", .timeLimit(.minutes(1))) struct NameWatcherTests {
+    private let one = IPAddress(v4: 0x0A00_0001)
+    private let two = IPAddress(v4: 0x0A00_0002)
+
+    @Test("first answers are waited for, good and bad ones; a change is announced")
+    func changes() async throws {
+        let resolver = Resolver()
+        let watcher = NameWatcher(logger: Logger(label: "test")) { (resolver.answer($0), .none) }
+        defer { watcher.stop() }
+        let good = try #require(HostName("db.internal"))
+        let bad = try #require(HostName("nowhere.internal"))
+        resolver.say("db.internal", .addresses([self.one], lifetimeSeconds: 0))
+        watcher.watch([good, bad])
+        await watcher.firstAnswers(of: [good, bad])
+        #expect(watcher.addresses == [good: [self.one]])
+
+        var changes = watcher.changes.stream.makeAsyncIterator()
+        await changes.next()
+        resolver.say("db.internal", .addresses([self.two, self.one], lifetimeSeconds: 0))
+        await changes.next()
+        #expect(watcher.addresses == [good: [self.one, self.two]])
+
+        watcher.watch([bad])
+        await watcher.firstAnswers(of: [bad])
+        watcher.watch([good])
+        await watcher.firstAnswers(of: [good])
+        #expect(watcher.addresses == [good: [self.one, self.two]])
+    }
+}
