@@ -19,7 +19,7 @@ package final class NameWatcher: Sendable {
     }
 
     private struct Known: Sendable {
-        package var addresses: [HostName: [IPAddress]] = [:]
+        var addresses: [HostName: [IPAddress]] = [:]
         /// Names that an answer has come for, good or bad.
         var answered: Set<HostName> = []
     }
