@@ -234,7 +234,8 @@ extension Keys {
             "connect_timeout", nil, 10...120_000, note: "timeouts.connect",
             "As timeouts.connect, for this service."),
         duration(
-            "idle_timeout", nil, 1000...2_592_000_000, note: "timeouts.idle",
+            "idle_timeout", nil, 1000...2_592_000_000,
+            note: "timeouts.idle, for kubernetes at least 24h",
             "As timeouts.idle, for this service."),
         Key(
             "connect_attempts", .integer(1...upstreamsMax), default: "\(Limits.connectAttempts)",

@@ -58,7 +58,7 @@ extension Section {
 
     private func checkMode(_ mode: ServiceMode, _ serviceProtocol: ServiceProtocol) {
         switch (mode, serviceProtocol) {
-        case (.terminate, .mysql), (.terminate, .kubernetes):
+        case (.terminate, .mysql):
             self.report(
                 .notInThisRelease, "mode",
                 found: "terminate with protocol \(serviceProtocol.rawValue)",

@@ -63,51 +63,8 @@ extension Compilation {
     }
 
     /// Every service with its tenant, by the index that the route table knows it by.
-    private var services: [(tenant: Configuration.Tenant, service: Configuration.Service)] {
+    var services: [(tenant: Configuration.Tenant, service: Configuration.Service)] {
         self.configuration.tenants.flatMap { tenant in tenant.services.map { (tenant, $0) } }
-    }
-
-    /// Browsers send requests for every name of a certificate down one h2 connection (RFC 9113
-    /// §9.1.1), and a byte relay cannot answer 421.
-    ///
-    /// So h2 is for services whose certificates lead nowhere else.
-    mutating func checkCoalescing(routes: RouteTable, tenants: [TenantPlan]) {
-        let services = self.services
-        for (index, (tenant, service)) in services.enumerated() {
-            guard service.mode == .terminate, service.applicationProtocols.contains(.http2),
-                let plan = tenants.first(where: { $0.name == tenant.name })
-            else { continue }
-            for set in self.shown(by: plan.certificates, for: service, of: tenant) {
-                let others = routes.servicesReached(by: set.names, wildcards: set.wildcards)
-                    .subtracting([index]).sorted()
-                guard let other = others.first else { continue }
-                let names = set.names.map { "\($0)" } + set.wildcards.map { "*.\($0)" }
-                let more = others.count > 1 ? " and \(others.count - 1) more" : ""
-                self.report(
-                    .h2Coalesces, service.place,
-                    found: "alpn has h2, and the certificate for \(Self.list(names)) also leads to "
-                        + "\(services[other].tenant.name)/\(services[other].service.name)\(more)",
-                    expected: "with h2, a certificate all of whose names lead to this service: "
-                        + "browsers reuse one h2 connection for all of them",
-                    remedy: "give this service a certificate of its own, or take h2 out of alpn")
-            }
-        }
-    }
-
-    /// The sets that the names of a service are served with: a wildcard's only where no set has the
-    /// exact name.
-    private func shown(
-        by table: CertificateTable, for service: Configuration.Service,
-        of tenant: Configuration.Tenant
-    ) -> [CertificateSet] {
-        let exact =
-            self.derivedNames(service, of: tenant)
-            + service.hosts.map(\.value).filter { !$0.isWildcard }.map(\.name)
-        let ids = Set(exact.compactMap { table.set(for: $0)?.id })
-        return table.sets.filter { set in
-            ids.contains(set.id)
-                || service.hosts.contains { $0.value.isWildcard && Self.covers(set, $0.value) }
-        }
     }
 
     /// Every name of a terminated service needs a certificate, or its handshake cannot begin.
@@ -137,13 +94,13 @@ extension Compilation {
     }
 
     /// `SERVICE.DOMAIN` of each domain, by which every service is reached.
-    private func derivedNames(
+    func derivedNames(
         _ service: Configuration.Service, of tenant: Configuration.Tenant
     ) -> [HostName] {
         tenant.domains.compactMap { HostName("\(service.name).\($0.value)") }
     }
 
-    private static func covers(_ set: CertificateSet, _ host: Configuration.HostPattern) -> Bool {
+    static func covers(_ set: CertificateSet, _ host: Configuration.HostPattern) -> Bool {
         host.isWildcard ? set.wildcards.contains(host.name) : Self.covers(set, host.name)
     }
 
@@ -151,7 +108,7 @@ extension Compilation {
         CertificateTable(sets: [set]).set(for: name) != nil
     }
 
-    private static func list(_ names: [String]) -> String {
+    static func list(_ names: [String]) -> String {
         let shown = names.prefix(3).joined(separator: ", ")
         return names.count > 3 ? shown + " and \(names.count - 3) more" : shown
     }

@@ -29,7 +29,8 @@ extension SnapshotCompiler {
     static let foldedName = "other"
 
     mutating func compileService(
-        _ service: Configuration.Service, of tenant: TenantPlan, _ work: inout Compilation
+        _ service: Configuration.Service, of tenant: TenantPlan, offered: [ApplicationProtocol],
+        _ work: inout Compilation
     ) -> ServicePlan {
         let asks = service.mode == .terminate && service.clientCertificate != .none
         if asks, tenant.clientAuthoritiesPEM.isEmpty, !work.hasUnreadableFiles {
@@ -39,9 +40,6 @@ extension SnapshotCompiler {
                 expected: "a client_ca of tenant \(tenant.name) that can be read",
                 remedy: "give the tenant a client_ca, or ask for no certificate")
         }
-        let offered =
-            service.mode == .terminate && service.applicationProtocols.isEmpty
-            ? service.serviceProtocol.defaultApplicationProtocols : service.applicationProtocols
         // Resumed connections carry no fresh proof, so who asks for certificates gives no tickets.
         let hasTickets =
             service.mode == .terminate && !asks
@@ -66,7 +64,18 @@ extension SnapshotCompiler {
             connectAttempts: service.connectAttempts,
             health: work.healthPlan(of: service, tenant: tenant.name),
             connectTimeout: service.connectTimeout?.nanoseconds,
-            idleTimeout: service.idleTimeout?.nanoseconds)
+            idleTimeout: Self.idleTimeout(service, ofAll: work.configuration.timeouts.idle)?
+                .nanoseconds)
+    }
+
+    /// As configured; nil takes that of all services.
+    private static func idleTimeout(
+        _ service: Configuration.Service, ofAll idle: Duration
+    ) -> Duration? {
+        guard service.idleTimeout == nil, service.serviceProtocol == .kubernetes else {
+            return service.idleTimeout
+        }
+        return max(idle, Limits.kubernetesIdleTimeout)
     }
 
     /// Another tenant, policy or epoch, another key.

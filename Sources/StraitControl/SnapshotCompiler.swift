@@ -119,12 +119,12 @@ package struct SnapshotCompiler: Sendable {
         work.addresses = addresses
         self.chooseOwnSeries(configuration)
         let tenants = configuration.tenants.map { self.compileTenant($0, &work) }
-        let rules = work.routeRules()
-        let routes = work.routes(rules)
+        let (routes, offers) = work.routesAndOffers(tenants: tenants)
         var services: [ServicePlan] = []
         for (tenant, plan) in zip(configuration.tenants, tenants) {
             for service in tenant.services {
-                services.append(self.compileService(service, of: plan, &work))
+                let offered = offers[services.count]
+                services.append(self.compileService(service, of: plan, offered: offered, &work))
             }
         }
         let listeners = self.compileListeners(&work)

@@ -215,6 +215,13 @@ package enum Limits {
     package static let connectTimeout = Duration.seconds(5)
     /// Without a byte in either direction, while relaying.
     package static let idleTimeout = Duration.seconds(3600)
+    /// The same for a Kubernetes service that says nothing of its own, and where `timeouts.idle` is
+    /// shorter.
+    ///
+    /// Longer than what Kubernetes itself allows: its API server ends a watch after an hour at most
+    /// (`--min-request-timeout`), its kubelets an idle exec after four. The log of a quiet pod may
+    /// be followed over a night; who is gone is found by keepalive.
+    package static let kubernetesIdleTimeout = Duration.seconds(24 * 3600)
     /// With one side closed and no byte from the other.
     package static let halfClosedTimeout = Duration.seconds(300)
     /// From SIGTERM to the end of what is open.
@@ -271,6 +278,8 @@ package enum Limits {
         require(
             cancelMissesPerSourceMax <= cancelMissesPerSecondMax,
             "one source alone does not reach the bound of all")
+        require(
+            idleTimeout <= kubernetesIdleTimeout, "Kubernetes may be silent for as long as others")
         require(lingerNanoseconds <= deliveryNanoseconds, "delivery may stall for once")
         require(
             adminConnectionsMax + healthChecksMax + descriptorsOfControlPlane

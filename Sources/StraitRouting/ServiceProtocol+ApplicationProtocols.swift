@@ -8,12 +8,15 @@ extension ServiceProtocol {
     /// What a service of this protocol accepts when it configures nothing, in our order of
     /// preference.
     ///
+    /// Where TLS ends here, Kubernetes offers h2 only where it does no harm: the certificates
+    /// decide, which this layer does not know.
+    ///
     /// MySQL also accepts ``OfferedProtocols/isMySQLVersion(_:in:)``. The `-ping` variants, which
     /// wrap the bytes in frames, are not served.
     package var defaultApplicationProtocols: [ApplicationProtocol] {
         switch self {
         case .web: [.http11]
-        case .kubernetes: [.http11, .http2]
+        case .kubernetes: [.http2, .http11]
         case .ssh, .postgres, .mysql, .tcp:
             WrappedProtocol.all.filter { $0.serviceProtocol == self }.map(\.id)
         }

@@ -207,7 +207,7 @@ import Testing
             serviceProtocol.defaultApplicationProtocols.map(\.text)
         }
         #expect(texts(.web) == ["http/1.1"])
-        #expect(texts(.kubernetes) == ["http/1.1", "h2"])
+        #expect(texts(.kubernetes) == ["h2", "http/1.1"])
         #expect(texts(.postgres) == ["postgresql", "strait-postgres", "teleport-postgres"])
         #expect(texts(.ssh) == ["strait-ssh", "teleport-proxy-ssh"])
         #expect(texts(.mysql) == ["strait-mysql", "teleport-mysql"])

@@ -1,0 +1,131 @@
+// The ALPN identifiers that services offer downstream, and where h2 would lead a request to another
+// service.
+//
+// Browsers send requests for every name of a certificate down one h2 connection (RFC 9113 §9.1.1),
+// and a byte relay cannot answer 421. So h2 is for services whose certificates lead nowhere else.
+//
+// Kubernetes is different in one point: kubectl, and what is built on its libraries, keep
+// connections by host name and reuse none for another. Only a browser's requests can go astray, and
+// a browser has business with services that speak HTTP. So two clusters, or a cluster and a
+// database, may share a certificate and still offer h2; a cluster and a web site may not.
+
+internal import StraitConfig
+internal import StraitCore
+internal import StraitRouting
+internal import StraitSnapshot
+
+extension Compilation {
+    /// The route table, and what each service offers downstream, by the table's indices.
+    ///
+    /// The table is nil where ``routes(_:)`` finds a conflict.
+    mutating func routesAndOffers(
+        tenants: [TenantPlan]
+    ) -> (RouteTable?, [[ApplicationProtocol]]) {
+        var rules = self.routeRules()
+        guard let routes = self.routes(rules) else {
+            return (nil, self.services.map { Self.usual($0.service) })
+        }
+        let offers = self.offers(routes: routes, tenants: tenants)
+        var isNarrowed = false
+        for (index, (_, service)) in self.services.enumerated()
+        where offers[index] != Self.usual(service) {
+            rules.services[index].applicationProtocols = offers[index]
+            isNarrowed = true
+        }
+        // The table must refuse what the handshake would: it has no other conflicts than before.
+        return (isNarrowed ? self.routes(rules) : routes, offers)
+    }
+
+    /// What a service offers by its own keys and protocol.
+    private static func usual(_ service: Configuration.Service) -> [ApplicationProtocol] {
+        service.mode == .terminate && service.applicationProtocols.isEmpty
+            ? service.serviceProtocol.defaultApplicationProtocols : service.applicationProtocols
+    }
+
+    private func offers(
+        routes: RouteTable, tenants: [TenantPlan]
+    ) -> [[ApplicationProtocol]] {
+        var offers: [[ApplicationProtocol]] = []
+        for (tenant, plan) in zip(self.configuration.tenants, tenants) {
+            for service in tenant.services {
+                let usual = Self.usual(service)
+                guard service.mode == .terminate, service.applicationProtocols.isEmpty,
+                    service.serviceProtocol == .kubernetes
+                else {
+                    offers.append(usual)
+                    continue
+                }
+                // What is chosen downstream is asked for upstream: without TLS nobody can say no,
+                // and HTTP in clear is HTTP/1.1.
+                let isAsked = service.upstreams.allSatisfy { $0.tls != nil }
+                let isAlone = self.shown(by: plan.certificates, for: service, of: tenant)
+                    .allSatisfy { self.astray(from: offers.count, by: $0, routes).isEmpty }
+                offers.append(isAsked && isAlone ? usual : usual.filter { $0 != .http2 })
+            }
+        }
+        return offers
+    }
+
+    /// Reports h2 where it was configured and requests would go astray.
+    mutating func checkCoalescing(routes: RouteTable, tenants: [TenantPlan]) {
+        let services = self.services
+        for (index, (tenant, service)) in services.enumerated() {
+            guard service.mode == .terminate, service.applicationProtocols.contains(.http2),
+                let plan = tenants.first(where: { $0.name == tenant.name })
+            else { continue }
+            for set in self.shown(by: plan.certificates, for: service, of: tenant) {
+                let others = self.astray(from: index, by: set, routes)
+                guard let other = others.first else { continue }
+                let names = set.names.map { "\($0)" } + set.wildcards.map { "*.\($0)" }
+                let more = others.count > 1 ? " and \(others.count - 1) more" : ""
+                self.report(
+                    .h2Coalesces, service.place,
+                    found: "alpn has h2, and the certificate for \(Self.list(names)) also leads to "
+                        + "\(services[other].tenant.name)/\(services[other].service.name)\(more)",
+                    expected: "with h2, a certificate all of whose names lead to this service: "
+                        + "browsers reuse one h2 connection for all of them",
+                    remedy: "give this service a certificate of its own, or take h2 out of alpn")
+            }
+        }
+    }
+
+    /// The services whose requests may come down an h2 connection that was made to another one.
+    private func astray(
+        from index: Int, by set: CertificateSet, _ routes: RouteTable
+    ) -> [Int] {
+        let services = self.services
+        let isKubernetes = services[index].service.serviceProtocol == .kubernetes
+        return routes.servicesReached(by: set.names, wildcards: set.wildcards)
+            .filter {
+                $0 != index
+                    && (!isKubernetes || services[$0].service.serviceProtocol.mayBeForBrowsers)
+            }
+            .sorted()
+    }
+
+    /// The sets that the names of a service are served with: a wildcard's only where no set has the
+    /// exact name.
+    private func shown(
+        by table: CertificateTable, for service: Configuration.Service,
+        of tenant: Configuration.Tenant
+    ) -> [CertificateSet] {
+        let exact =
+            self.derivedNames(service, of: tenant)
+            + service.hosts.map(\.value).filter { !$0.isWildcard }.map(\.name)
+        let ids = Set(exact.compactMap { table.set(for: $0)?.id })
+        return table.sets.filter { set in
+            ids.contains(set.id)
+                || service.hosts.contains { $0.value.isWildcard && Self.covers(set, $0.value) }
+        }
+    }
+}
+
+extension ServiceProtocol {
+    /// Whether a browser may have business with it; `tcp` may be anything.
+    fileprivate var mayBeForBrowsers: Bool {
+        switch self {
+        case .web, .tcp: true
+        case .ssh, .kubernetes, .postgres, .mysql: false
+        }
+    }
+}
