@@ -60,6 +60,25 @@ package enum HTTPAnswer {
             fields: ["Retry-After: 5"], connection: connection, isHEAD: false)
     }
 
+    /// 503 as programs for Kubernetes read it: an object of kind Status, whose message they show.
+    ///
+    /// Without Retry-After, which kubectl would obey ten times before it says anything.
+    package static func kubernetesUnavailable(connection: ConnectionID) -> [UInt8] {
+        let body = Self.kubernetesStatus(connection: connection)
+        let lines = [
+            "HTTP/1.1 503 Service Unavailable", "Content-Type: application/json",
+            "Content-Length: \(body.utf8.count)", "Cache-Control: no-store", "Connection: close",
+        ]
+        return Array((lines.joined(separator: "\r\n") + "\r\n\r\n" + body).utf8)
+    }
+
+    /// Nothing in it needs to be escaped.
+    static func kubernetesStatus(connection: ConnectionID) -> String {
+        let message = "the cluster cannot be reached at the moment (connection \(connection))"
+        return #"{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","#
+            + #""message":"\#(message)","reason":"ServiceUnavailable","code":503}"# + "\n"
+    }
+
     /// The path and query of a request target in origin-form or absolute-form (RFC 9112 §3.2).
     private static func pathAndQuery(_ target: Span<UInt8>) -> String {
         var start = 0

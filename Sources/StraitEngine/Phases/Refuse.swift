@@ -69,6 +69,8 @@ extension Worker {
             ).encoded()
         case .web where connection.value.tlsFacts?.applicationProtocol != Self.http2:
             return HTTPAnswer.unavailable(connection: id)
+        case .kubernetes where connection.value.tlsFacts?.applicationProtocol != Self.http2:
+            return HTTPAnswer.kubernetesUnavailable(connection: id)
         case .web, .ssh, .kubernetes, .mysql, .tcp, nil: return []
         }
     }
