@@ -8,13 +8,14 @@ internal import StraitCore
 struct ConfigCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "config",
-        abstract: "Print configurations to start from: the router's, ssh's.",
+        abstract: "Print configurations to start from: the router's, ssh's, kubectl's.",
         discussion: """
             EXAMPLES
               strait config init --domain acme.example.com --service www=http://10.0.3.8:80
               strait config ssh shell.acme.example.com >> ~/.ssh/config
+              strait config kube prod.acme.example.com > prod.yaml
             """,
-        subcommands: [Initial.self, SSH.self])
+        subcommands: [Initial.self, SSH.self, Kube.self])
 
     struct Initial: ParsableCommand {
         static let configuration = CommandConfiguration(

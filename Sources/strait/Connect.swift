@@ -160,7 +160,7 @@ struct ConnectCommand: AsyncParsableCommand {
     }
 
     /// `host`, `host:port`, `[v6]:port`; the port is 443 where none is given.
-    private static func split(_ text: String) throws -> (host: String, port: UInt16) {
+    static func split(_ text: String) throws -> (host: String, port: UInt16) {
         if case .ip(let address, let port)? = SocketAddress(text) { return ("\(address)", port) }
         if IPAddress(text) != nil { return (text, 443) }
         let parts = text.split(separator: ":", omittingEmptySubsequences: false)
