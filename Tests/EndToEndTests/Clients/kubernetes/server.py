@@ -228,8 +228,8 @@ async def main():
                 await frontends.HTTP2(reader, writer, user, api.handle).serve()
             else:
                 await frontends.serve1(reader, writer, user, api.handle)
-        except ConnectionError:
-            pass  # a connection that is cut is what some tests are about
+        except (ConnectionError, asyncio.CancelledError):
+            pass  # cut, which some tests are about, or this program ends
         finally:
             writer.close()
 

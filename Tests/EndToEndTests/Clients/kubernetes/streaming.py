@@ -269,34 +269,43 @@ async def forward(exchange):
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
+async def dial(port):
+    """A port of the pod's machine: either loopback address, as in a pod."""
+    for address in ("127.0.0.1", "::1"):
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS):
+                return await asyncio.open_connection(address, port)
+        except OSError as error:
+            problem = error
+    raise problem
+
+
 async def join(stream, errors):
     """One forwarded connection; each direction ends by itself."""
     port = int(stream.headers["port"])
+    writer = None
     try:
-        async with asyncio.timeout(CONNECT_SECONDS):
-            reader, writer = await asyncio.open_connection("localhost", port)
+        reader, writer = await dial(port)
+
+        async def up():
+            while data := await stream.read():
+                writer.write(data)
+                await writer.drain()
+            writer.write_eof()
+
+        async def down():
+            while data := await reader.read(32 * 1024):
+                await stream.write(data)
+            await stream.end()
+
+        await asyncio.gather(up(), down())
+        await errors.end()
     except OSError as error:
         await errors.write(f"an error occurred forwarding to {port}: {error}".encode())
         await errors.end()
         await stream.end()
-        return
-
-    async def up():
-        while data := await stream.read():
-            writer.write(data)
-            await writer.drain()
-        writer.write_eof()
-
-    async def down():
-        while data := await reader.read(32 * 1024):
-            await stream.write(data)
-        await stream.end()
-
-    try:
-        await asyncio.gather(up(), down())
-        await errors.end()
-    except ConnectionError:
-        await stream.end()
-        await errors.end()
+        while await stream.read():
+            pass  # what still comes must not stop the other streams
     finally:
-        writer.close()
+        if writer:
+            writer.close()
