@@ -10,6 +10,7 @@ enum Operations {
     static let names = [
         "route-1", "route-100000", "route-wildcard", "route-unknown", "route-own-name",
         "explain", "hello", "timer-later", "timer-move", "timer-fire",
+        "connect-1", "choose-3", "choose-16",
     ]
 
     /// What repeats the operation and returns a sum; nil for an unknown name or a bad argument.
@@ -29,8 +30,40 @@ enum Operations {
         case "timer-later": timerLater
         case "timer-move": timerMove
         case "timer-fire": timerFire
+        case "connect-1": connectToOne
+        case "choose-3": { choices(among: 3, $0) }
+        case "choose-16": { choices(among: 16, $0) }
         default: nil
         }
+    }
+
+    // MARK: Upstreams
+
+    /// The whole way of a connect machine to the only address of a service, without steps.
+    private static func connectToOne(_ count: Int) -> Int {
+        var sum = 0
+        for _ in 0..<count {
+            var machine = ConnectMachine(attemptsMax: 3)
+            if machine.started() == .choose, machine.chose(0) == .open(0),
+                machine.connected(steps: ConnectSteps()) == .ready
+            {
+                sum += machine.attempts
+            }
+        }
+        return sum
+    }
+
+    private static func choices(among addresses: Int, _ count: Int) -> Int {
+        let candidates = (0..<addresses).map {
+            UpstreamCandidate(weight: 1, share: 256, open: $0 % 3, isBackup: false)
+        }
+        var random: UInt64 = 1
+        var sum = 0
+        for _ in 0..<count {
+            random = random &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+            sum += UpstreamChoice.pick(candidates, tried: 0, random: random) ?? 0
+        }
+        return sum
     }
 
     // MARK: Routes
