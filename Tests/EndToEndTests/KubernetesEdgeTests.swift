@@ -1,4 +1,4 @@
-// kubectl where not all is well: reloads, drains, upstreams that are down, old API servers, strangers.
+// kubectl where not all is well: reloads, drains, upstreams that are down, strangers, old servers.
 
 import Foundation
 import Glibc
@@ -126,7 +126,8 @@ extension EndToEnd {
             let kubernetes = try await Kubernetes.start(try EndToEnd.rig(), "kube-alias")
             let kubectl = try await Kubectl(
                 kubernetes, host: "kube-teleport-proxy-alpn.acme.test", token: "bob")
-            #expect(try await kubectl.must(["exec", "web", "--", "echo", "here"]).trimmed == "here")
+            let output = try await kubectl.must(["exec", "web", "--", "echo", "here"])
+            #expect(output.trimmed == "here")
             let record = try await kubernetes.router.record("of the default cluster") {
                 $0["strait.service"] == "open"
             }
@@ -138,7 +139,8 @@ extension EndToEnd {
         func clear() async throws {
             let kubernetes = try await Kubernetes.start(try EndToEnd.rig(), "kube-clear")
             let kubectl = try await Kubectl(kubernetes, host: "clear.acme.test", token: "bob")
-            #expect(try await kubectl.must(["exec", "web", "--", "echo", "here"]).trimmed == "here")
+            let output = try await kubectl.must(["exec", "web", "--", "echo", "here"])
+            #expect(output.trimmed == "here")
             #expect(try kubernetes.requests().allSatisfy { $0.http == "HTTP/1.1" })
             try await kubernetes.stop()
         }
@@ -163,15 +165,14 @@ extension EndToEnd {
         }
 
         @Test(
-            "kubectl tells that the cluster cannot be reached",
-            .timeLimit(.minutes(2)), arguments: [HTTPVersion.http11])
-        func down(_ version: HTTPVersion) async throws {
-            let kubernetes = try await Kubernetes.start(
-                try EndToEnd.rig(), "kube-down-\(version == .http2)")
-            for (host, words) in [
-                ("down.acme.test", "Error from server (ServiceUnavailable)"),
-                ("down-pass.acme.test", "remote error: tls: internal error"),
-            ] {
+            "kubectl says at once that the cluster cannot be reached", .timeLimit(.minutes(1)))
+        func down() async throws {
+            let kubernetes = try await Kubernetes.start(try EndToEnd.rig(), "kube-down")
+            for (host, version, words) in [
+                ("down-pass.acme.test", .http11, "remote error: tls: internal error"),
+                ("down-pass.acme.test", .http2, "remote error: tls: internal error"),
+                ("down.acme.test", .http11, "Error from server (ServiceUnavailable)"),
+            ] as [(String, HTTPVersion, String)] {
                 let kubectl = try await Kubectl(
                     kubernetes, host: host, token: "bob", version: version)
                 let output = try await kubectl.run(
@@ -179,6 +180,54 @@ extension EndToEnd {
                 #expect(output.status == 1 && output.standardError.contains(words), "\(output)")
             }
             try await kubernetes.stop()
+        }
+
+        @Test("where kubectl shows the message, it names the connection")
+        func downMessage() async throws {
+            let kubernetes = try await Kubernetes.start(try EndToEnd.rig(), "kube-message")
+            let kubectl = try await Kubectl(
+                kubernetes, host: "down.acme.test", token: "bob", version: .http11)
+            let output = try await kubectl.run(["get", "--raw", "/readyz"], seconds: 20)
+            let record = try await kubernetes.router.record("of the refusal") {
+                $0["strait.reason"] == "connect_failed"
+            }
+            let id = try #require(record["strait.connection.id"])
+            #expect(output.standardError.contains("(connection \(id))"), "\(output)")
+            try await kubernetes.stop()
+        }
+
+        @Test("config kube prints the least that is needed, and whole paths")
+        func snippet() async throws {
+            let rig = try EndToEnd.rig()
+            let least = try await rig.strait(["config", "kube", "prod.acme.test"])
+            #expect(
+                least.text == """
+                    apiVersion: v1
+                    kind: Config
+                    clusters:
+                      - name: "prod.acme.test"
+                        cluster:
+                          server: "https://prod.acme.test"
+                    users:
+                      - name: "prod.acme.test"
+                        user: {}
+                    contexts:
+                      - name: "prod.acme.test"
+                        context: { cluster: "prod.acme.test", user: "prod.acme.test" }
+                    current-context: "prod.acme.test"
+
+                    """)
+            let most = try await rig.strait([
+                "config", "kube", "prod.acme.test", "--router", "[::1]:8443", "--ca", "a b.pem",
+                "--certificate", "/c.pem", "--key", "/k.pem", "--token-file", "/t",
+            ])
+            for line in [
+                #"server: "https://[::1]:8443""#, #"tls-server-name: "prod.acme.test""#,
+                #"certificate-authority: "\#(rig.shell.directory)/a b.pem""#,
+                #"client-certificate: "/c.pem""#, #"client-key: "/k.pem""#, #"tokenFile: "/t""#,
+            ] {
+                #expect(most.text.contains("      \(line)\n"), "\(line): \(most)")
+            }
         }
     }
 }

@@ -1,4 +1,4 @@
-// kubectl as it is, through every mode on both families, by SPDY and WebSocket, HTTP/1.1 and HTTP/2.
+// kubectl as it is, through every mode on both families, by SPDY and WebSocket, HTTP/1.1 and h2.
 
 import Foundation
 import Glibc
@@ -28,7 +28,9 @@ struct KubernetesWay: Sendable, CustomTestStringConvertible {
 }
 
 extension Kubernetes {
-    /// kubectl on one way of the matrix. In passthrough the double sees alice's certificate, where
+    /// kubectl on one way of the matrix.
+    ///
+    /// In passthrough the double sees alice's certificate, where
     /// TLS ends at the router only her token.
     func kubectl(_ way: KubernetesWay) async throws -> Kubectl {
         try await Kubectl(
@@ -41,7 +43,7 @@ extension Kubernetes {
 
 extension EndToEnd {
     @Suite("Kubernetes") struct KubernetesTests {
-        @Test("the rig itself: every verb works without a router", .timeLimit(.minutes(2)))
+        @Test("the rig itself: every verb works without a router", .timeLimit(.minutes(5)))
         func baseline() async throws {
             let kubernetes = try await Kubernetes.start(try EndToEnd.rig(), "kube-direct")
             for upgrade in Upgrade.allCases {
@@ -53,7 +55,7 @@ extension EndToEnd {
             try await kubernetes.stop()
         }
 
-        @Test("every verb works in every mode and by every protocol", .timeLimit(.minutes(10)))
+        @Test("every verb works in every mode and by every protocol", .timeLimit(.minutes(30)))
         func matrix() async throws {
             let kubernetes = try await Kubernetes.start(try EndToEnd.rig(), "kube-matrix")
             for way in KubernetesWay.all {

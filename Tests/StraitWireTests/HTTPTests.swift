@@ -132,6 +132,23 @@ import Testing
         #expect(body.contains("TLS"))
     }
 
+    @Test("an unreachable cluster is a Status that names the connection, without Retry-After")
+    func kubernetes() throws {
+        let (lines, body) = self.parts(
+            HTTPAnswer.kubernetesUnavailable(connection: Self.connection))
+        #expect(lines[0] == "HTTP/1.1 503 Service Unavailable")
+        #expect(lines.contains("Content-Type: application/json"))
+        #expect(!lines.contains { $0.hasPrefix("Retry-After") })
+        let object = try JSONSerialization.jsonObject(with: Data(body.utf8)) as? [String: Any]
+        let status = try #require(object)
+        #expect(status["kind"] as? String == "Status")
+        #expect(status["apiVersion"] as? String == "v1")
+        #expect(status["status"] as? String == "Failure")
+        #expect(status["reason"] as? String == "ServiceUnavailable")
+        #expect(status["code"] as? Int == 503)
+        #expect((status["message"] as? String)?.contains("\(Self.connection)") == true)
+    }
+
     @Test("HEAD gets the same fields and no body")
     func head() {
         let whole = self.parts(HTTPAnswer.badRequest(connection: Self.connection, isHEAD: false))
