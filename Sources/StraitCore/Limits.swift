@@ -37,6 +37,19 @@ package enum Limits {
     ///
     /// Beyond: close.
     package static let postgresCancelKeyBytesMax = 256
+    /// A MySQL server's greeting without its packet's header; those of today have some 100 bytes.
+    ///
+    /// Beyond: the address does not do, `prelude_malformed`.
+    package static let mysqlGreetingBytesMax = 4096
+    /// The payload of a MySQL packet that is read during authentication: a response with its
+    /// attributes, a ticket of Kerberos.
+    ///
+    /// Beyond, and so a payload in several packets: an error, `prelude_malformed`.
+    package static let mysqlAuthenticationBytesMax = 64 * 1024
+    /// The text of an error that we write, as MySQL's MYSQL_ERRMSG_SIZE.
+    ///
+    /// Beyond: cut.
+    package static let mysqlErrorTextBytesMax = 512
     /// The head of a plain HTTP request that is answered by the router itself.
     ///
     /// Beyond: 400 all the same.

@@ -5,8 +5,8 @@ package enum WireField: UInt8, Hashable, Sendable, CaseIterable {
     // ClientHello, RFC 8446 §4.1.2.
     case legacyVersion, random, sessionID, cipherSuites, compressionMethods, extensions
     case extensionData, serverName, applicationProtocols, supportedVersions
-    // PROXY, Postgres, SSH, HTTP.
-    case length, address, value, processID, key, parameters, line
+    // PROXY, Postgres, SSH, HTTP, MySQL.
+    case length, address, value, processID, key, parameters, line, capabilities
 
     /// The word that logs use.
     package var name: String {
@@ -28,6 +28,7 @@ package enum WireField: UInt8, Hashable, Sendable, CaseIterable {
         case .key: "key"
         case .parameters: "parameters"
         case .line: "line"
+        case .capabilities: "capabilities"
         }
     }
 }

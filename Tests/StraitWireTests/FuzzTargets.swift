@@ -22,6 +22,7 @@ enum FuzzTarget: String, CaseIterable, Sendable {
     case address
     case hostName
     case connectionID
+    case mysqlPacket
 
     /// The invariant that does not hold for `input`; nil when all do.
     ///
@@ -41,6 +42,7 @@ enum FuzzTarget: String, CaseIterable, Sendable {
         case .address: Self.address(input)
         case .hostName: Self.hostName(input)
         case .connectionID: Self.connectionID(input)
+        case .mysqlPacket: Self.mysqlPacket(input)
         }
     }
 
@@ -309,5 +311,51 @@ enum FuzzTarget: String, CaseIterable, Sendable {
         let text = String(decoding: input, as: UTF8.self)
         guard let id = ConnectionID(text) else { return nil }
         return id.description == text ? nil : "written as \(id)"
+    }
+
+    /// Whatever a packet is read as, its parts lie in it, and switching TLS changes one bit.
+    private static func mysqlPacket(_ input: [UInt8]) -> String? {
+        if let found = Self.prefixes(
+            input, needMore: .needMore,
+            {
+                MySQLPacket.read($0, payloadBytesMax: Limits.mysqlAuthenticationBytesMax)
+            })
+        {
+            return found
+        }
+        guard
+            case .done(let packet) = MySQLPacket.read(
+                input.span, payloadBytesMax: Limits.mysqlAuthenticationBytesMax)
+        else { return nil }
+        guard packet.length <= input.count, packet.payload.lowerBound == 4 else { return "place" }
+        if case .plugin(let name) = MySQLAnswer(input.span, in: packet.payload) {
+            guard name.lowerBound == 5, name.upperBound <= packet.length else { return "plugin" }
+        }
+        let whole = Array(input[..<packet.length])
+        var switched: [[UInt8]] = []
+        // What is none is not switched.
+        if let greeting = try? MySQLGreeting(input.span, in: packet.payload) {
+            switched = [true, false].map { greeting.packet(whole, offersTLS: $0) }
+        }
+        // Likewise.
+        if let response = try? MySQLResponse(input.span, in: packet.payload) {
+            switched += [true, false].map { response.packet(whole, asksForTLS: $0) }
+            // What has none may be cut.
+            if let credentials = try? response.credentials(input.span) {
+                let parts = [credentials.authentication, credentials.plugin].compactMap { $0 }
+                guard
+                    parts.allSatisfy({
+                        packet.payload.contains($0.lowerBound)
+                            || $0.lowerBound == packet.length
+                    }),
+                    parts.allSatisfy({ $0.upperBound <= packet.length })
+                else { return "credentials at \(parts)" }
+            }
+        }
+        for other in switched {
+            let bits = zip(whole, other).map { ($0 ^ $1).nonzeroBitCount }.reduce(0, +)
+            guard other.count == whole.count, bits <= 1 else { return "\(bits) bits changed" }
+        }
+        return nil
     }
 }

@@ -93,7 +93,7 @@ extension FuzzTarget {
         case .httpHead, .postgresStream, .postgresStartup: 2000
         case .httpStatus, .dnsAnswer: 3000
         case .address, .hostName, .sshBanner, .firstBytes: 3000
-        case .connectionID: 3000
+        case .connectionID, .mysqlPacket: 3000
         }
     }
 
@@ -147,6 +147,7 @@ extension FuzzTarget {
             ["::", ":", ".", "0", "ffff:", "255", "/", "[", "]:", "00"].map { Array($0.utf8) }
         case .hostName: [".", "0x", "-", "xn--", "0", "A", "f"].map { Array($0.utf8) }
         case .connectionID: ["c-", "0", "z", "g"].map { Array($0.utf8) }
+        case .mysqlPacket: [[0], [10], [0xFC], [0xFD], [0xFE], [0, 0, 0, 1], [0xFF, 0xFF, 0xFF]]
         }
     }
 }
