@@ -28,8 +28,10 @@ package struct RefusalFacts: Hashable, Sendable {
         case .protocolUnknown:
             "TLS, SSH, HTTP or Postgres; for anything else a listener with protocols: raw"
         case .protocolNotAllowed: "its protocol among the protocols of \(self.place)"
-        case .plaintextRefused: "TLS; with psql, sslmode=require or better"
-        case .preludeMalformed: "nothing sent between a request for TLS and its answer"
+        case .plaintextRefused:
+            "TLS; with psql, sslmode=require or better; with MySQL's programs, --ssl"
+        case .preludeMalformed:
+            "nothing sent between a request for TLS and its answer, and no other protocol"
         case .noDefaultService: "defaults for its protocol, or tenant and service on \(self.place)"
         case .cancelUnknown:
             "the key of a query that is open here, or a listener of the tenant's own"
@@ -58,6 +60,10 @@ package struct RefusalFacts: Hashable, Sendable {
         case .upstreamTLSFailed:
             "a certificate of \(self.address) that its ca and server_name verify"
         case .upstreamTLSRefused: "TLS switched on at \(self.address), or a tcp:// address"
+        case .upstreamRefused:
+            "a greeting of \(self.address) instead of an error; strait.detail has its words"
+        case .passwordInClear:
+            "a tls:// address for \(self.address), or an account whose plugin sends no password"
         case .connectionLimit:
             "fewer open connections of \(self.owner), or higher limits.connections"
         case .rateLimit:

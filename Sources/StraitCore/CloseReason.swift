@@ -70,6 +70,8 @@ package struct CloseReason: Hashable, Sendable {
         case connectFailed = "connect_failed"
         case upstreamTLSFailed = "upstream_tls_failed"
         case upstreamTLSRefused = "upstream_tls_refused"
+        case upstreamRefused = "upstream_refused"
+        case passwordInClear = "password_in_clear"
         // Limits of ours.
         case connectionLimit = "connection_limit"
         case rateLimit = "rate_limit"
@@ -99,7 +101,9 @@ package struct CloseReason: Hashable, Sendable {
             case .alpnMismatch: .alpn
             case .clientCertificateMissing, .clientCertificateExpired, .clientCertificateRejected:
                 .certificate
-            case .connectTimeout, .connectFailed, .upstreamTLSFailed, .upstreamTLSRefused: .upstream
+            case .connectTimeout, .connectFailed, .upstreamTLSFailed, .upstreamTLSRefused,
+                .upstreamRefused, .passwordInClear:
+                .upstream
             case .connectionLimit, .rateLimit, .cancelLimit, .evicted, .descriptorsExhausted:
                 .limit
             }

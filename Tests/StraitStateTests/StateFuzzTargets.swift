@@ -16,6 +16,7 @@ enum StateFuzzTarget: String, CaseIterable, Sendable {
     case delivery
     case upstreamHealth
     case upstreamChoice
+    case mysql
 
     /// The promise that was broken over `script`, nil when all were kept; traps are the caller's to
     /// see.
@@ -30,6 +31,7 @@ enum StateFuzzTarget: String, CaseIterable, Sendable {
         case .delivery: Self.delivery(script)
         case .upstreamHealth: UpstreamFuzz.health(script)
         case .upstreamChoice: UpstreamFuzz.choice(script)
+        case .mysql: MySQLFuzz.violation(script)
         }
     }
 
