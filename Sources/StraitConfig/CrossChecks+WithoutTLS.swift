@@ -18,7 +18,8 @@ private struct PlainWay {
 extension TenantCheck {
     /// Bytes that come without TLS show no certificate, and there is no TLS that could end here.
     ///
-    /// SSH without a certificate is left: what TLS would give to it, it has of its own.
+    /// SSH without a certificate is left: what TLS would give to it, it has of its own. So is MySQL
+    /// on a way that leads to it alone: its TLS begins later, in its own words.
     func checkReachedWithoutTLS(_ service: Configuration.Service) {
         let word = service.clientCertificate.rawValue
         if service.clientCertificate != .none {
@@ -43,6 +44,7 @@ extension TenantCheck {
     }
 
     private func plainWays(to service: Configuration.Service) -> [PlainWay] {
+        guard service.serviceProtocol != .mysql || service.mode == .passthrough else { return [] }
         var ways = self.configuration.listeners.compactMap { listener -> PlainWay? in
             guard listener.tenant == self.tenant.name else { return nil }
             return self.plainWay(by: listener, to: service)

@@ -34,7 +34,6 @@ extension Section {
         let serviceProtocol = self.choice("protocol", ServiceProtocol.self) ?? .tcp
         let mode = self.choice("mode", ServiceMode.self) ?? .passthrough
         let policy = self.choice("client_certificate", ClientCertificatePolicy.self)
-        self.checkMode(mode, serviceProtocol)
         let health = self.section("health").health()
         let upstreams = self.sections("upstreams").map { $0.upstream(mode: mode) }
         self.checkHealth(health, mode, upstreams)
@@ -54,20 +53,6 @@ extension Section {
             health: health,
             upstreams: upstreams,
             place: self.place)
-    }
-
-    private func checkMode(_ mode: ServiceMode, _ serviceProtocol: ServiceProtocol) {
-        switch (mode, serviceProtocol) {
-        case (.terminate, .mysql):
-            self.report(
-                .notInThisRelease, "mode",
-                found: "terminate with protocol \(serviceProtocol.rawValue)",
-                expected: "passthrough with \(serviceProtocol.rawValue)",
-                remedy:
-                    "write mode: passthrough; ending TLS for it is not available in this release"
-            )
-        case (.terminate, _), (.passthrough, _): return
-        }
     }
 
     /// Reports a check inside TLS of an address that takes none.

@@ -286,7 +286,9 @@ extension ExplainQuery {
             steps.append(
                 ExplainAnswer.Step(
                     phase: "route", rule: "the name was found", outcome: Self.word(kind)))
-            guard arrival.hasTLS || service.clientCertificate != .required else {
+            // MySQL's TLS comes within its own words.
+            let mayHaveTLS = arrival.hasTLS || service.endsTLSOfMySQL
+            guard mayHaveTLS || service.clientCertificate != .required else {
                 steps.append(
                     ExplainAnswer.Step(
                         phase: "admit", rule: "the service requires a certificate",
@@ -296,12 +298,12 @@ extension ExplainQuery {
             }
             answer.decision = "service"
             let mode =
-                arrival.hasTLS || service.mode == .passthrough
+                mayHaveTLS || service.mode == .passthrough
                 ? service.mode.rawValue : "without TLS"
             answer.text =
                 "\(service.tenant.name)/\(service.name), \(mode), "
                 + "to \(answer.upstreams.joined(separator: " or "))"
-            self.addAfterRoute(service, hasTLS: arrival.hasTLS, &steps)
+            self.addAfterRoute(service, arrival, &steps)
         case .refuse(let refusal, let tenant):
             answer.tenant = tenant.map { snapshot.tenants[$0].name }
             answer.refuse(Self.reason(refusal), of: self)
@@ -310,7 +312,7 @@ extension ExplainQuery {
 
     /// What a connection meets after its route is known; a handshake only where TLS came.
     private func addAfterRoute(
-        _ service: ServicePlan, hasTLS: Bool, _ steps: inout [ExplainAnswer.Step]
+        _ service: ServicePlan, _ arrival: Arrival, _ steps: inout [ExplainAnswer.Step]
     ) {
         let limit = service.tenant.connectionsMax
         let rate = service.tenant.newConnectionsPerSecondMax
@@ -322,11 +324,15 @@ extension ExplainQuery {
             ExplainAnswer.Step(
                 phase: "admit", rule: "limits of tenant \(service.tenant.name)",
                 outcome: limits.isEmpty ? "none set" : limits.joined(separator: ", ")))
-        guard service.mode == .terminate, hasTLS else { return }
+        guard service.mode == .terminate, arrival.hasTLS || service.endsTLSOfMySQL else { return }
         steps.append(
-            ExplainAnswer.Step(
-                phase: "handshake", rule: "TLS ends here; offered",
-                outcome: service.applicationProtocols.map(\.text).joined(separator: " ")))
+            arrival.hasTLS
+                ? ExplainAnswer.Step(
+                    phase: "handshake", rule: "TLS ends here; offered",
+                    outcome: service.applicationProtocols.map(\.text).joined(separator: " "))
+                : ExplainAnswer.Step(
+                    phase: "prelude", rule: "TLS ends here, behind the upstream's greeting",
+                    outcome: "who asks for none is refused"))
         steps.append(
             ExplainAnswer.Step(
                 phase: "authenticate", rule: "a certificate of the tenant's user authority",

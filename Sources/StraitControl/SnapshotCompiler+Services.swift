@@ -29,7 +29,8 @@ extension SnapshotCompiler {
     static let foldedName = "other"
 
     mutating func compileService(
-        _ service: Configuration.Service, of tenant: TenantPlan, offered: [ApplicationProtocol],
+        _ service: Configuration.Service, of tenant: TenantPlan, domains: [HostName],
+        offered: [ApplicationProtocol],
         _ work: inout Compilation
     ) -> ServicePlan {
         let asks = service.mode == .terminate && service.clientCertificate != .none
@@ -52,7 +53,8 @@ extension SnapshotCompiler {
                 ticketLifetime: work.configuration.tls.ticketLifetime))
         return ServicePlan(
             metricsSlot: self.slot(of: service, tenant: tenant.name), tenant: tenant,
-            name: service.name, serviceProtocol: service.serviceProtocol, mode: service.mode,
+            name: service.name, ownName: service.ownName(domains),
+            serviceProtocol: service.serviceProtocol, mode: service.mode,
             applicationProtocols: offered, clientCertificate: service.clientCertificate,
             policyID: policy,
             ticketKey: hasTickets ? self.ticketKey(tenant.name, policy, work.epoch) : [],
@@ -122,5 +124,13 @@ extension SnapshotCompiler {
             serverNameIsAddress: tls.serverNameIsAddress, verifies: tls.verifies,
             authoritiesPEM: authoritiesPEM,
             chainPEM: certificate?.chainPEM, keyPEM: certificate?.keyPEM)
+    }
+}
+
+extension Configuration.Service {
+    /// A name that leads to the service: the first of its hosts, or its own under a domain.
+    fileprivate func ownName(_ domains: [HostName]) -> HostName? {
+        if let host = self.hosts.first(where: { !$0.value.isWildcard }) { return host.value.name }
+        return domains.lazy.compactMap { HostName("\(self.name).\($0)") }.first
     }
 }

@@ -123,8 +123,10 @@ package struct SnapshotCompiler: Sendable {
         var services: [ServicePlan] = []
         for (tenant, plan) in zip(configuration.tenants, tenants) {
             for service in tenant.services {
-                let offered = offers[services.count]
-                services.append(self.compileService(service, of: plan, offered: offered, &work))
+                services.append(
+                    self.compileService(
+                        service, of: plan, domains: tenant.domains.map(\.value),
+                        offered: offers[services.count], &work))
             }
         }
         let listeners = self.compileListeners(&work)

@@ -97,6 +97,26 @@ final class Peeking {
     init(_ machine: PeekMachine) { self.machine = machine }
 }
 
+/// The beginning of a MySQL connection whose TLS ends here: apart, since few have one.
+final class MySQLPrelude {
+    var machine: MySQLMachine
+    /// What each side has sent and the machine has not dealt with.
+    var fromDownstream: [UInt8] = []
+    var fromUpstream: [UInt8] = []
+    /// The upstream's greeting as the downstream gets it.
+    var greeting: [UInt8] = []
+    /// The upstream's error, which it sent instead.
+    var rejection: [UInt8] = []
+    /// The downstream's ClientHello is awaited.
+    var awaitsHello = false
+    /// TLS with the upstream is under way.
+    var securesUpstream = false
+    /// The rest is the relay's, once both sides have what they were sent.
+    var isDone = false
+
+    init(_ machine: MySQLMachine) { self.machine = machine }
+}
+
 /// A connection's state.
 ///
 /// A blank one owns nothing.
@@ -145,6 +165,9 @@ struct Connection: ~Copyable, SlabElement {
     /// A refusal that waits for the handshake, because only then the protocol's own error can be
     /// sent.
     var deferredRefusal: CloseReason.Kind?
+
+    /// From the upstream's greeting to the end of authentication.
+    var mysql: MySQLPrelude?
 
     var relay = RelayMachine()
     var upMode = TransferMode()

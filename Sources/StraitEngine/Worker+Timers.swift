@@ -18,6 +18,7 @@ extension Worker {
         }
         switch connection.value.phase {
         case .peek: self.peekTimerFired(index)
+        case .prelude where connection.value.mysql != nil: self.mysqlTimerFired(index)
         case .handshake, .prelude: self.close(index, CloseReason(.local, .handshakeTimeout))
         case .connect: self.upstreamFailed(index, .connectTimeout, "no answer in time")
         case .relay: self.relayTimerFired(index)

@@ -167,6 +167,8 @@ struct Worker: ~Copyable {
         case .accept, .route, .admit, .authenticate: return  // passed within one call
         case .peek: if side == .downstream { self.peek(index) }
         case .handshake: if side == .downstream { self.queueHandshake(index) }
+        case .prelude where self.connections.reference(index).value.mysql != nil:
+            self.advanceMySQL(index, because: side)
         case .prelude: if side == .downstream { self.readPrelude(index) }
         case .connect:
             if side == .upstream { self.advanceConnect(index) } else { self.watchDownstream(index) }
@@ -184,10 +186,11 @@ struct Worker: ~Copyable {
             switch connection.value.phase {
             case .handshake: self.handshake(index)
             case .connect: self.upstreamHandshake(index)
+            case .prelude: self.secureUpstream(index)
             // An address with TLS timed out while it waited here, and the next one has none. The
             // relay could not queue itself meanwhile.
             case .relay: self.relay(index)
-            case .accept, .peek, .prelude, .route, .admit, .authenticate, .close: continue
+            case .accept, .peek, .route, .admit, .authenticate, .close: continue
             }
         }
     }

@@ -244,6 +244,8 @@ package final class ServicePlan: Sendable {
     package let tenant: TenantPlan
     /// As configured; unique within its tenant.
     package let name: String
+    /// A name that leads to it, for a certificate where the downstream asks for no name.
+    package let ownName: HostName?
     /// What is spoken behind it, as records and metrics carry it.
     package let serviceProtocol: ServiceProtocol
     /// Whether TLS ends here or at the upstream.
@@ -273,10 +275,14 @@ package final class ServicePlan: Sendable {
     /// Nanoseconds without a byte in either direction; nil takes the snapshot's.
     package let idleTimeout: UInt64?
 
+    /// Whether TLS ends here within MySQL's own beginning, or around it.
+    package var endsTLSOfMySQL: Bool { self.serviceProtocol == .mysql && self.mode.endsTLS }
+
     /// A service; `ticketKey` has 80 bytes or none.
     package init(
-        metricsSlot: Int, tenant: TenantPlan, name: String, serviceProtocol: ServiceProtocol,
-        mode: ServiceMode, applicationProtocols: [ApplicationProtocol],
+        metricsSlot: Int, tenant: TenantPlan, name: String, ownName: HostName? = nil,
+        serviceProtocol: ServiceProtocol, mode: ServiceMode,
+        applicationProtocols: [ApplicationProtocol],
         clientCertificate: ClientCertificatePolicy, policyID: UInt64, ticketKey: [UInt8],
         previousTicketKey: [UInt8] = [],
         ticketLifetimeSeconds: UInt32 = UInt32(Limits.ticketLifetime.nanoseconds / 1_000_000_000),
@@ -287,6 +293,7 @@ package final class ServicePlan: Sendable {
         self.metricsSlot = metricsSlot
         self.tenant = tenant
         self.name = name
+        self.ownName = ownName
         self.serviceProtocol = serviceProtocol
         self.mode = mode
         self.applicationProtocols = applicationProtocols

@@ -31,9 +31,13 @@ package struct ConnectSteps: OptionSet, Hashable, Sendable {
     /// A TLS handshake of ours.
     package static let tls = ConnectSteps(rawValue: 4)
 
+    /// A MySQL server's greeting.
+    package static let mysqlGreeting = ConnectSteps(rawValue: 8)
+
     /// The one that comes first.
     fileprivate var next: ConnectSteps {
         if self.contains(.proxyHeader) { return .proxyHeader }
+        if self.contains(.mysqlGreeting) { return .mysqlGreeting }
         return self.contains(.postgresRequest) ? .postgresRequest : .tls
     }
 }
@@ -48,6 +52,8 @@ package enum ConnectAction: Equatable, Sendable {
     case sendProxyHeader
     /// Write Postgres' SSLRequest, and wait for one byte.
     case requestPostgresTLS
+    /// Wait for a MySQL server's greeting.
+    case awaitGreeting
     /// Go on with the TLS handshake.
     case handshake
     /// Bytes may go.
@@ -158,6 +164,7 @@ package struct ConnectMachine: Equatable, Sendable {
         switch steps.next {
         case .proxyHeader: return .sendProxyHeader
         case .postgresRequest: return .requestPostgresTLS
+        case .mysqlGreeting: return .awaitGreeting
         default: return .handshake
         }
     }

@@ -43,7 +43,7 @@ extension BrokenConfigurationTests {
         .service(
             .notInThisRelease, ".mode",
             "write mode: passthrough; ending TLS for it is not available in this release",
-            "name: b, protocol: mysql, mode: terminate, \(tcp)"),
+            "name: b, protocol: kubernetes, mode: terminate, \(tcp)"),
         .service(
             .notAChoice, ".protocol", "did you mean \"postgres\"?",
             "name: b, protocol: postgre, \(tcp)"),

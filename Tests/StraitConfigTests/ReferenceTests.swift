@@ -87,7 +87,7 @@ let configsFolder = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
 @Suite("The examples in configs/") struct ExampleTests {
     static let names = [
         "behind-a-load-balancer.yaml", "client-certificates.yaml", "complete.yaml",
-        "kubernetes.yaml", "minimal.yaml",
+        "kubernetes.yaml", "minimal.yaml", "mysql.yaml",
         "passthrough.yaml", "postgres.yaml", "reference.yaml", "ssh.yaml", "tenant-port.yaml",
         "upstreams.yaml", "web.yaml",
     ]

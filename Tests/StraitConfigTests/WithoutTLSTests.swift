@@ -61,13 +61,16 @@ import Testing
     }
 
     @Test(
-        "to a service whose TLS ends here is an error, but for SSH, which needs none",
+        "to a service whose TLS ends here is an error, but for SSH, which needs none, and MySQL",
         arguments: [
             ("protocols: raw, tenant: acme, service: s", "protocol: web", true),
             ("protocols: raw, tenant: acme, service: s", "protocol: postgres", true),
             ("protocols: raw, tenant: acme, service: s", "protocol: tcp", true),
             ("protocols: [tls, ssh], tenant: acme, service: s", "protocol: tcp", true),
             ("protocols: raw, tenant: acme, service: s", "protocol: ssh", false),
+            ("protocols: raw, tenant: acme, service: s", "protocol: mysql", false),
+            ("tenant: acme, service: s, server_first: mysql", "protocol: mysql", false),
+            ("tenant: acme, server_first: mysql", "protocol: mysql, default: true", false),
             ("tenant: acme, server_first: ssh", "protocol: ssh, default: true", false),
             ("protocols: [tls, ssh], tenant: acme, service: s", "protocol: postgres", false),
             ("protocols: [tls, http, postgres], tenant: acme", "protocol: postgres", false),
@@ -80,6 +83,19 @@ import Testing
         #expect(problems.first?.line == 2)
         #expect(problems.first?.found.contains("(line 8), whose mode is terminate") == true)
         #expect(Self.problems(listener, service).isEmpty, "passthrough takes bytes as they are")
+    }
+
+    @Test("to MySQL whose TLS ends here may ask for certificates: its TLS comes later")
+    func mySQL() {
+        for policy in ["optional", "required"] {
+            let service = "protocol: mysql, mode: terminate, client_certificate: \(policy)"
+            for listener in [
+                "protocols: raw, tenant: acme, service: s",
+                "tenant: acme, service: s, server_first: mysql",
+            ] {
+                #expect(Self.problems(listener, service).isEmpty)
+            }
+        }
     }
 
     @Test(

@@ -132,4 +132,33 @@ import Testing
         #expect(throws: ExplainFailure.self) { try Self.ask { $0.from = "nobody" } }
         #expect(throws: ExplainFailure.self) { try Self.ask { $0.applicationProtocols = [""] } }
     }
+
+    @Test("MySQL whose TLS ends here is reached without TLS, and says where TLS comes in")
+    func mySQL() throws {
+        let text = """
+            listeners:
+              - { name: db, address: "127.0.0.1:3307", protocols: raw, tenant: acme, service: shop }
+            tenants:
+              - name: acme
+                domains: [acme.example.com]
+                certificates: [{ chain: wide.pem, key: wide.key }]
+                client_ca: [ca.pem]
+                services:
+                  - name: shop
+                    protocol: mysql
+                    mode: terminate
+                    client_certificate: required
+                    upstreams: [{ address: "tcp://127.0.0.1:3306" }]
+
+            """
+        var compiling = Compiling()
+        let query = ExplainQuery(
+            serverName: nil, applicationProtocols: [], listener: nil, port: nil, from: nil,
+            opening: .raw)
+        let answer = try query.answer(from: try compiling.compile(text).snapshot)
+        #expect(answer.decision == "service")
+        #expect(answer.text == "acme/shop, terminate, to 127.0.0.1:3306")
+        #expect(answer.steps.contains { $0.phase == "prelude" })
+        #expect(answer.steps.last?.outcome == "required")
+    }
 }

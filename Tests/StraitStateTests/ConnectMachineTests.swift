@@ -55,6 +55,7 @@ enum ConnectEvent: String, Codable, CaseIterable, Sendable {
     case connected
     case proxyHeaderDone
     case postgresRequestDone
+    case mysqlGreetingDone
     case tlsDone
     case nothingDone
     case failed
@@ -69,6 +70,7 @@ enum ConnectEvent: String, Codable, CaseIterable, Sendable {
         case .connected: machine.connected(steps: [])
         case .proxyHeaderDone: machine.stepDone(.proxyHeader)
         case .postgresRequestDone: machine.stepDone(.postgresRequest)
+        case .mysqlGreetingDone: machine.stepDone(.mysqlGreeting)
         case .tlsDone: machine.stepDone(.tls)
         case .nothingDone: machine.stepDone([])
         case .failed: machine.failed(.connectTimeout)
@@ -182,12 +184,12 @@ private struct ImpossibleEvent: Codable, Sendable, CustomTestStringConvertible {
 
     @Test(
         "steps come in one order, each once, whatever is asked for",
-        arguments: 0...7 as ClosedRange<UInt8>)
+        arguments: 0...15 as ClosedRange<UInt8>)
     func steps(rawValue: UInt8) {
         let asked = ConnectSteps(rawValue: rawValue)
         let order: [(ConnectSteps, ConnectAction)] = [
-            (.proxyHeader, .sendProxyHeader), (.postgresRequest, .requestPostgresTLS),
-            (.tls, .handshake),
+            (.proxyHeader, .sendProxyHeader), (.mysqlGreeting, .awaitGreeting),
+            (.postgresRequest, .requestPostgresTLS), (.tls, .handshake),
         ]
         var machine = ConnectMachine(attemptsMax: 1)
         _ = machine.started()
@@ -204,10 +206,10 @@ private struct ImpossibleEvent: Codable, Sendable, CustomTestStringConvertible {
 
     @Test(
         "a failure in any step leads to another address, with all of its steps",
-        arguments: 1...7 as ClosedRange<UInt8>)
+        arguments: 1...15 as ClosedRange<UInt8>)
     func failingSteps(rawValue: UInt8) {
         let asked = ConnectSteps(rawValue: rawValue)
-        let order: [ConnectSteps] = [.proxyHeader, .postgresRequest, .tls]
+        let order: [ConnectSteps] = [.proxyHeader, .mysqlGreeting, .postgresRequest, .tls]
         let present = order.filter { asked.contains($0) }
         for done in 0..<present.count {
             var machine = ConnectMachine(attemptsMax: 2)

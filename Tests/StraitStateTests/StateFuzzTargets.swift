@@ -142,7 +142,7 @@ enum StateFuzzTarget: String, CaseIterable, Sendable {
                 left.subtract(step)
                 action = machine.stepDone(step)
             } else {
-                left = ConnectSteps(rawValue: byte >> 3 & 7)
+                left = ConnectSteps(rawValue: byte >> 3 & 15)
                 action = machine.connected(steps: left)
             }
             if (action == .ready) != left.isEmpty { return "\(action) with \(left) left" }
@@ -159,7 +159,7 @@ enum StateFuzzTarget: String, CaseIterable, Sendable {
                 return "gave up after \(opened) of \(count): \(reason)"
             }
         case .ready, .choose: if machine.isUnderWay { return "\(action), and under way" }
-        case .open, .sendProxyHeader, .requestPostgresTLS, .handshake:
+        case .open, .sendProxyHeader, .requestPostgresTLS, .awaitGreeting, .handshake:
             if !machine.isUnderWay { return "\(action), and not under way" }
         }
         return nil
@@ -169,6 +169,7 @@ enum StateFuzzTarget: String, CaseIterable, Sendable {
         switch action {
         case .sendProxyHeader: .proxyHeader
         case .requestPostgresTLS: .postgresRequest
+        case .awaitGreeting: .mysqlGreeting
         case .handshake: .tls
         case .choose, .open, .ready, .giveUp: nil
         }

@@ -52,7 +52,8 @@ extension HealthJudge {
             self.send(target, PostgresPrelude.sslRequest)
         case .handshake: self.handshake(target)
         case .ready: self.ask(target)
-        case .choose, .open, .giveUp: return  // one address, and its failures end the check
+        // One address, whose failures end the check; MySQL's TLS comes after what is looked for.
+        case .choose, .open, .awaitGreeting, .giveUp: return
         }
     }
 

@@ -29,6 +29,8 @@ extension Worker {
         }
         if connection.value.connectStep == .postgresRequest {
             self.readPostgresAnswer(index)
+        } else if connection.value.connectStep == .mysqlGreeting {
+            self.readGreeting(index)
         } else if connection.value.connectStep == .tls {
             self.queueHandshake(index)
         }
@@ -58,15 +60,21 @@ extension Worker {
     }
 
     mutating func perform(_ index: Int, _ action: ConnectAction) {
+        let connection = self.connections.reference(index)
         switch action {
         case .choose: self.chooseUpstream(index)
         case .open: self.openUpstream(index)
         case .sendProxyHeader: self.sendProxyHeader(index)
         case .requestPostgresTLS: self.requestPostgresTLS(index)
+        case .awaitGreeting: self.awaitGreeting(index)
         case .handshake: self.startUpstreamHandshake(index)
         case .ready:
             self.noteSuccess(index)
-            self.startRelay(index)
+            if connection.value.mysql != nil {
+                self.startMySQL(index)
+            } else {
+                self.startRelay(index)
+            }
         case .giveUp(let reason): self.refuseUnreachable(index, reason)
         }
     }
@@ -75,6 +83,7 @@ extension Worker {
         let connection = self.connections.reference(index)
         connection.value.upstream = Endpoint()
         connection.value.connectStep = ConnectSteps()
+        connection.value.mysql = nil
         guard let upstream = connection.value.upstreamPlan else {
             self.upstreamFailed(index, .connectFailed, "no address")
             return
@@ -133,7 +142,7 @@ extension Worker {
         self.perform(index, connection.value.connect.connected(steps: steps))
     }
 
-    private mutating func stepDone(_ index: Int, _ step: ConnectSteps) {
+    mutating func stepDone(_ index: Int, _ step: ConnectSteps) {
         let connection = self.connections.reference(index)
         connection.value.connectStep = ConnectSteps()
         self.perform(index, connection.value.connect.stepDone(step))
@@ -225,10 +234,17 @@ extension Worker {
     private mutating func startUpstreamHandshake(_ index: Int) {
         let connection = self.connections.reference(index)
         connection.value.connectStep = .tls
-        guard let tls = connection.value.upstreamPlan?.tls else {
-            self.upstreamFailed(index, .upstreamTLSFailed, "not configured")
+        if let problem = self.openUpstreamTLS(index) {
+            self.upstreamFailed(index, .upstreamTLSFailed, problem)
             return
         }
+        self.queueHandshake(index)
+    }
+
+    /// Gives the upstream's side a session of TLS; tells what is wrong where it cannot.
+    mutating func openUpstreamTLS(_ index: Int) -> String? {
+        let connection = self.connections.reference(index)
+        guard let tls = connection.value.upstreamPlan?.tls else { return "not configured" }
         let protocols = connection.value.protocolsForUpstream
         do throws(TLSSetupError) {
             let context = try self.contexts.upstream(tls)
@@ -239,10 +255,9 @@ extension Worker {
                 applicationProtocols: protocols, channel: self.channel)
         } catch {
             self.complain(.error, "TLS with an upstream: \(error.message)")
-            self.upstreamFailed(index, .upstreamTLSFailed, error.message)
-            return
+            return error.message
         }
-        self.queueHandshake(index)
+        return nil
     }
 
     /// One step of TLS with the upstream.
@@ -266,6 +281,8 @@ extension Worker {
             self.refuseInside(index, reason)
         } else if connection.value.offersTLS {
             self.refuse(index, reason, bytes: TLSAlert.internalError.plaintextRecord())
+        } else if connection.value.service?.serviceProtocol == .mysql {
+            self.refuse(index, reason, bytes: self.protocolError(index, reason))
         } else {
             self.close(index, reason)
         }
@@ -283,7 +300,9 @@ extension Connection {
         case .none: break
         case .v1, .v2: steps.insert(.proxyHeader)
         }
-        if upstream.tls != nil {
+        if service.endsTLSOfMySQL {
+            steps.insert(.mysqlGreeting)
+        } else if upstream.tls != nil {
             steps.insert(.tls)
             if service.serviceProtocol == .postgres { steps.insert(.postgresRequest) }
         } else if self.arrivedByPostgresRequest, service.mode == .passthrough {

@@ -20,9 +20,7 @@ extension Worker {
             self.close(index, CloseReason(.local, .internalError))
             return
         }
-        let table = service.tenant.certificates
-        let named = connection.value.serverName.map { table.set(for: $0) } ?? table.sets.first
-        guard let certificates = named else {
+        guard let certificates = connection.value.certificates else {
             self.refuse(index, .tlsNotConfigured, .alert(.unrecognizedName))
             return
         }
@@ -38,8 +36,11 @@ extension Worker {
             return
         }
         connection.value.replay = []
-        let timeouts = self.snapshot?.timeouts ?? Timeouts()
-        self.setDeadline(index, self.now.advanced(byNanoseconds: timeouts.handshake))
+        // MySQL's whole beginning has one deadline.
+        if connection.value.mysql == nil {
+            let timeouts = self.snapshot?.timeouts ?? Timeouts()
+            self.setDeadline(index, self.now.advanced(byNanoseconds: timeouts.handshake))
+        }
         guard self.register(index, .downstream, writable: false) else {
             self.close(index, CloseReason(.local, .internalError))
             return
@@ -88,6 +89,8 @@ extension Worker {
         if connection.value.service?.serviceProtocol == .postgres {
             connection.value.phase = .prelude
             self.readPrelude(index)
+        } else if connection.value.mysql != nil {
+            self.downstreamSecured(index)
         } else {
             self.startConnect(index)
         }
@@ -137,6 +140,22 @@ extension Worker {
         let key = WorkerMetrics.AlertKey(
             slot: connection.value.metricsSlot, side: side, alert: alert)
         self.metrics.alerts[key, default: 0] += 1
+    }
+}
+
+extension Connection {
+    /// What the downstream is shown: by the name that it asks for.
+    ///
+    /// MySQL's service is chosen before that name comes, by the port, and many drivers send none,
+    /// or that of a tunnel's near end: then the service's own name counts.
+    fileprivate var certificates: CertificateSet? {
+        guard let service = self.service else { return nil }
+        let table = service.tenant.certificates
+        guard self.mysql != nil else {
+            return self.serverName.map { table.set(for: $0) } ?? table.sets.first
+        }
+        return self.serverName.flatMap { table.set(for: $0) }
+            ?? service.ownName.flatMap { table.set(for: $0) } ?? table.sets.first
     }
 }
 

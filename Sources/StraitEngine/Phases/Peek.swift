@@ -147,6 +147,15 @@ extension Worker {
         _ index: Int, _ hello: ClientHello, _ location: ClientHelloReader.BodyLocation,
         _ afterRequest: Bool
     ) {
+        guard let (name, offered) = self.takeHello(index, hello, location) else { return }
+        self.route(
+            index, afterRequest ? .tlsAfterPostgres : .tls, name: name, offered: offered)
+    }
+
+    /// What a hello asks for; nil: it was refused.
+    mutating func takeHello(
+        _ index: Int, _ hello: ClientHello, _ location: ClientHelloReader.BodyLocation
+    ) -> (name: HostName?, offered: [UInt8])? {
         let connection = self.connections.reference(index)
         let assembled = connection.value.peek?.machine.assembledBody ?? []
         self.dropConsumed(index)
@@ -159,7 +168,7 @@ extension Worker {
         connection.value.offersTLS = true
         guard hello.serverNameProblem == nil else {
             self.refuse(index, .nameMalformed, .alert(.unrecognizedName))
-            return
+            return nil
         }
         var name: HostName?
         if let range = hello.serverName {
@@ -169,11 +178,10 @@ extension Worker {
             } catch {
                 connection.value.unreadableName = escapedText(written.span, bytesMax: 64)
                 self.refuse(index, .nameMalformed, .alert(.unrecognizedName))
-                return
+                return nil
             }
         }
-        self.route(
-            index, afterRequest ? .tlsAfterPostgres : .tls, name: name, offered: offered)
+        return (name, offered)
     }
 
     /// A downstream that says nothing, where the server speaks first or bytes are not looked at.

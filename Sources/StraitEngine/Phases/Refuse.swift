@@ -36,8 +36,8 @@ extension Worker {
         self.lingerAfterRefusal(index, reason)
     }
 
-    /// Refuses inside TLS: Postgres and HTTP have an error of their own; for the others, the end
-    /// says it.
+    /// Refuses inside TLS: Postgres, MySQL and HTTP have an error of their own; for the others, the
+    /// end says it.
     mutating func refuseInside(_ index: Int, _ reason: CloseReason) {
         let connection = self.connections.reference(index)
         let number = connection.value.downstream.socket.number
@@ -58,7 +58,7 @@ extension Worker {
     /// The protocol's own error: a category and the connection's id.
     ///
     /// The reason itself is the operator's.
-    private func protocolError(_ index: Int, _ reason: CloseReason) -> [UInt8] {
+    func protocolError(_ index: Int, _ reason: CloseReason) -> [UInt8] {
         let connection = self.connections.reference(index)
         let id = connection.value.id
         switch connection.value.service?.serviceProtocol {
@@ -71,7 +71,8 @@ extension Worker {
             return HTTPAnswer.unavailable(connection: id)
         case .kubernetes where connection.value.tlsFacts?.applicationProtocol != Self.http2:
             return HTTPAnswer.kubernetesUnavailable(connection: id)
-        case .web, .ssh, .kubernetes, .mysql, .tcp, nil: return []
+        case .mysql: return self.mysqlError(index, reason)
+        case .web, .ssh, .kubernetes, .tcp, nil: return []
         }
     }
 

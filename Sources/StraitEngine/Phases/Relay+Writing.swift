@@ -125,7 +125,7 @@ extension Worker {
         return false
     }
 
-    private mutating func waitWritable(_ index: Int, _ side: EndpointSide) -> Bool {
+    mutating func waitWritable(_ index: Int, _ side: EndpointSide) -> Bool {
         self.connections.reference(index).value[side].isWritable = false
         guard self.register(index, side, writable: true) else {
             self.close(index, CloseReason(.local, .internalError))
@@ -169,7 +169,7 @@ extension Worker {
         return .moved
     }
 
-    private mutating func flushOnce(
+    mutating func flushOnce(
         _ index: Int, _ direction: RelayDirection, _ side: EndpointSide
     ) -> TransferOutcome {
         let connection = self.connections.reference(index)
@@ -242,7 +242,7 @@ extension Worker {
         }
     }
 
-    private func account(_ index: Int, _ side: EndpointSide, sent count: Int) {
+    func account(_ index: Int, _ side: EndpointSide, sent count: Int) {
         self.connections.reference(index).value[side].sent &+= UInt64(count)
     }
 }

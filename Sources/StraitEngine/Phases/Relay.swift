@@ -49,14 +49,7 @@ extension Worker {
     mutating func startRelay(_ index: Int) {
         let connection = self.connections.reference(index)
         connection.value.phase = .relay
-        let connectedAt = monotonicNow()
-        connection.value.milestones.connected = connectedAt
-        if let upstream = connection.value.upstreamPlan {
-            let took = connectedAt.nanoseconds(
-                since: connection.value.milestones.connectStarted)
-            self.metrics.connectDuration[upstream.metricsSlot, default: .init()]
-                .record(nanoseconds: took)
-        }
+        if connection.value.milestones.connected == .zero { self.noteConnected(index) }
         connection.value.lastActivity = self.now
         let firstLook = min(Self.keepaliveDelayNanoseconds, self.idleLimit(index))
         self.setDeadline(index, self.now.advanced(byNanoseconds: firstLook))
@@ -78,6 +71,17 @@ extension Worker {
             else { return }
         }
         self.relay(index)
+    }
+
+    /// The upstream is ready for bytes.
+    mutating func noteConnected(_ index: Int) {
+        let connection = self.connections.reference(index)
+        let connectedAt = monotonicNow()
+        connection.value.milestones.connected = connectedAt
+        guard let upstream = connection.value.upstreamPlan else { return }
+        let took = connectedAt.nanoseconds(since: connection.value.milestones.connectStarted)
+        self.metrics.connectDuration[upstream.metricsSlot, default: .init()]
+            .record(nanoseconds: took)
     }
 
     /// Moves bytes both ways as long as any go, within this turn's budget.
@@ -225,6 +229,13 @@ extension Worker {
         let connection = self.connections.reference(index)
         connection.value[direction.sourceSide].isReadable = false
         connection.value[direction.sourceSide].socket.close()
+        // The other has ended before, and this one has gone without reading our goodbye.
+        if connection.value.leavesWithoutNotice(direction.sourceSide), kind == .reset,
+            connection.value.phase == .relay, !connection.value.relay.isOpen(direction.opposite),
+            !self.hasPending(index, direction.opposite)
+        {
+            return self.sourceEnded(index, direction)
+        }
         let action = connection.value.relay.broke(direction.source, kind)
         return self.perform(index, action) ? .idle : .closed
     }
@@ -265,7 +276,8 @@ extension Worker {
             case .bytes(let count): return .bytes(count)
             case .wantsRead: return .wouldBlock
             case .closeNotify: return .end
-            case .truncated: return .broken(.truncated)
+            case .truncated:
+                return connection.value.leavesWithoutNotice(side) ? .end : .broken(.truncated)
             }
         } catch {
             let ending = error.ending(blaming: side == .downstream ? .downstream : .upstream)
@@ -416,6 +428,16 @@ extension Worker {
 }
 
 extension Connection {
+    /// Whether a side goes without close_notify and means no harm by it.
+    ///
+    /// MySQL's programs do: they send COM_QUIT and close their socket, at once or as soon as the
+    /// upstream has closed. Nothing can pass for whole that is not: packets have lengths, and what
+    /// takes several of them (LOAD DATA LOCAL) has an end of its own.
+    fileprivate func leavesWithoutNotice(_ side: EndpointSide) -> Bool {
+        side == .downstream && self.downstream.tls != nil
+            && self.service?.endsTLSOfMySQL ?? false
+    }
+
     func mode(_ direction: RelayDirection) -> TransferMode {
         direction.isUp ? self.upMode : self.downMode
     }

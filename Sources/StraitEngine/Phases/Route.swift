@@ -53,7 +53,8 @@ extension Worker {
         // By how it arrived and not by its first byte: what a raw listener takes is not looked at.
         let terminates = arrival.hasTLS && service.mode.endsTLS
         // Without TLS that ends here no certificate can be seen: what needs one is not passed on.
-        guard terminates || !service.clientCertificate.isRequired else {
+        // MySQL's TLS comes later, within its own words.
+        guard terminates || service.endsTLSOfMySQL || !service.clientCertificate.isRequired else {
             self.refuse(index, .clientCertificateMissing, .nothing)
             return
         }
@@ -81,15 +82,24 @@ extension Worker {
         // A refusal takes its time to be heard. Counted meanwhile, those who try again would keep
         // the tenant at its limit after everybody else has gone.
         connection.value.stopCountingForTenant()
+        let reason = CloseReason(.local, kind)
         if terminates, let service = connection.value.service,
-            service.serviceProtocol == .postgres, self.mayRefuseInside(service.tenant)
+            service.serviceProtocol.hasErrorsInside, self.mayRefuseInside(service.tenant)
         {
             connection.value.deferredRefusal = kind
             self.startHandshake(index)
             return
         }
-        let reply = connection.value.offersTLS ? PeekReply.alert(.internalError) : .nothing
-        self.refuse(index, kind, reply)
+        guard !connection.value.offersTLS else {
+            self.refuse(index, kind, .alert(.internalError))
+            return
+        }
+        if connection.value.service?.serviceProtocol == .mysql {
+            // It waits for a greeting, and understands an error in its place.
+            self.refuse(index, reason, bytes: self.protocolError(index, reason))
+        } else {
+            self.close(index, reason)
+        }
     }
 
     /// Whether a refusal is worth a handshake.
@@ -120,6 +130,11 @@ extension Connection {
         self.countsForTenant = false
         self.service?.tenant.usage.closed()
     }
+}
+
+extension ServiceProtocol {
+    /// Whether a refusal is worth a handshake, because only an error inside TLS is understood.
+    fileprivate var hasErrorsInside: Bool { self == .postgres || self == .mysql }
 }
 
 extension RouteRefusal {
