@@ -42,7 +42,8 @@ struct ConnectCommand: AsyncParsableCommand {
     @Option(help: "The service's protocol: ssh, postgres, mysql, kubernetes, web or tcp.")
     var serviceProtocol: ServiceProtocol = .ssh
 
-    @Option(help: "A local ADDRESS:PORT to listen on, instead of standard input and output.")
+    @Option(
+        help: "A local ADDRESS:PORT or unix:/PATH to listen on, not standard input and output.")
     var listen: String?
 
     func validate() throws {
@@ -50,8 +51,9 @@ struct ConnectCommand: AsyncParsableCommand {
             throw ValidationError("--certificate and --key go together")
         }
         if let listen = self.listen {
-            guard case .ip? = SocketAddress(listen) else {
-                throw ValidationError("--listen wants ADDRESS:PORT, such as 127.0.0.1:3306")
+            guard SocketAddress(listen) != nil else {
+                throw ValidationError(
+                    "--listen wants ADDRESS:PORT, such as 127.0.0.1:3306, or unix:/PATH")
             }
         }
         if let alpn = self.alpn {
@@ -63,7 +65,7 @@ struct ConnectCommand: AsyncParsableCommand {
 
     func run() async throws {
         if let address = self.listen.flatMap({ SocketAddress($0) }) {
-            try await self.serve(try self.plan(listen: address), address)
+            try await self.serve(address)
             return
         }
         // ssh hangs its ProxyCommand up as soon as it has read its end, or is done: we still have
@@ -104,10 +106,16 @@ struct ConnectCommand: AsyncParsableCommand {
     private static let graceAfterHangUp = Duration.seconds(2)
 
     /// Listens until a signal.
-    private func serve(_ plan: ConnectPlan, _ address: SocketAddress) async throws {
+    private func serve(_ address: SocketAddress) async throws {
         let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint)
-        let running = try await RunningConnect(plan) { writeError("strait: \($0.message)\n") }
-        writeError("strait: \(running.address ?? address) leads to \(self.host); Ctrl-C ends it\n")
+        let socket = try PrivateSocket(address)
+        let running = try await RunningConnect(try self.plan(listen: socket.bound)) {
+            writeError("strait: \($0.message)\n")
+        }
+        try socket.publish()
+        defer { socket.remove() }
+        let shown = socket.path == nil ? running.address ?? address : address
+        writeError("strait: \(shown) leads to \(self.host); Ctrl-C ends it\n")
         for await _ in signals { break }
         await running.stop()
     }

@@ -129,3 +129,54 @@ private final class FailureNote: Sendable {
 func removeQuietly(_ path: String) {
     do { try FileManager.default.removeItem(atPath: path) } catch { return }
 }
+
+/// A UNIX socket that nobody else can open, not even for a moment: made in a folder of our own,
+/// then moved to its place.
+struct PrivateSocket {
+    /// Where it is to be; nil for a port.
+    let path: String?
+    /// What is bound.
+    let bound: SocketAddress
+    private let folder: String
+
+    /// Makes the folder beside the socket's place.
+    init(_ address: SocketAddress) throws {
+        guard case .unix(let path) = address else {
+            (self.path, self.bound, self.folder) = (nil, address, "")
+            return
+        }
+        guard !FileManager.default.fileExists(atPath: path) else {
+            throw CommandFailure(
+                .refused, "\(path) exists; remove it if nobody listens there, or choose another")
+        }
+        let parent = (path as NSString).deletingLastPathComponent
+        self.folder = "\(parent)/.strait-\(ProcessInfo.processInfo.processIdentifier)"
+        guard let bound = SocketAddress("unix:\(self.folder)/s") else {
+            throw CommandFailure(.refused, "\(path) is too long for a socket; 90 bytes are not")
+        }
+        (self.path, self.bound) = (path, bound)
+        do {
+            try FileManager.default.createDirectory(
+                atPath: self.folder, withIntermediateDirectories: false,
+                attributes: [.posixPermissions: 0o700])
+        } catch {
+            throw CommandFailure(.refused, "\(parent): \(error.localizedDescription)")
+        }
+    }
+
+    /// Puts the socket in its place, for its owner alone.
+    func publish() throws {
+        guard let path = self.path else { return }
+        defer { removeQuietly(self.folder) }
+        do {
+            let made = "\(self.folder)/s"
+            try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: made)
+            try FileManager.default.moveItem(atPath: made, toPath: path)
+        } catch {
+            throw CommandFailure(.refused, "\(path): \(error.localizedDescription)")
+        }
+    }
+
+    /// Takes it away.
+    func remove() { if let path = self.path { removeQuietly(path) } }
+}
