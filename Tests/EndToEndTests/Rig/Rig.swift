@@ -17,6 +17,7 @@ struct Rig: Sendable {
     let postgres15: PostgreSQL
     let postgres17: PostgreSQL
     let web: WebServers
+    let mysql: MariaDB
     /// Random bytes, ``transferBytes`` of them, and their SHA-256.
     let blob: String
     let blobHash: String
@@ -42,6 +43,7 @@ struct Rig: Sendable {
         let tls = certificates.upstream
         async let postgres15 = PostgreSQL.start(.v15, name: "pg15", tls: tls, in: shell)
         async let postgres17 = PostgreSQL.start(.v17, name: "pg17", tls: tls, in: shell)
+        async let mysql = MariaDB.start(certificates, in: shell)
         let web = try await WebServers.start(
             sshPort: openSSH.port, tls: tls, blob: blob, in: shell)
         let upstreams = try await UpstreamPorts(
@@ -55,7 +57,8 @@ struct Rig: Sendable {
         let router = try await Router.start("router", body, in: shell)
         return try await Rig(
             shell: shell, certificates: certificates, openSSH: openSSH, postgres15: postgres15,
-            postgres17: postgres17, web: web, blob: blob, blobHash: sha256(of: blob, in: shell),
+            postgres17: postgres17, web: web, mysql: mysql, blob: blob,
+            blobHash: sha256(of: blob, in: shell),
             router: router, ports: ports)
     }
 
@@ -72,6 +75,7 @@ struct Rig: Sendable {
         for server in [self.postgres15, self.postgres17] {
             do { try await server.daemon.stop(signal: SIGINT) } catch { problems.append(error) }
         }
+        do { try await self.mysql.stop() } catch { problems.append(error) }
         if let problem = problems.first { throw problem }
         if ProcessInfo.processInfo.environment["STRAIT_KEEP"] != "1" {
             try FileManager.default.removeItem(atPath: self.shell.directory)
