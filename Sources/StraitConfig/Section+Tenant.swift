@@ -36,7 +36,7 @@ extension Section {
         let policy = self.choice("client_certificate", ClientCertificatePolicy.self)
         let health = self.section("health").health()
         let upstreams = self.sections("upstreams").map { $0.upstream(mode: mode) }
-        self.checkHealth(health, mode, upstreams)
+        self.checkHealth(health, serviceProtocol, mode, upstreams)
         return Configuration.Service(
             name: self.name("name"),
             serviceProtocol: serviceProtocol,
@@ -57,10 +57,18 @@ extension Section {
 
     /// Reports a check inside TLS of an address that takes none.
     private func checkHealth(
-        _ health: Configuration.HealthSettings, _ mode: ServiceMode,
-        _ upstreams: [Configuration.Upstream]
+        _ health: Configuration.HealthSettings, _ serviceProtocol: ServiceProtocol,
+        _ mode: ServiceMode, _ upstreams: [Configuration.Upstream]
     ) {
-        guard mode == .terminate, health.check == .tls || health.check == .https,
+        guard health.check == .tls || health.check == .https else { return }
+        guard serviceProtocol != .mysql else {
+            self.section("health").report(
+                .keysExclude, "check", found: "\(health.check.rawValue) with protocol mysql",
+                expected: "a check of what comes first: MySQL's TLS comes after its greeting",
+                remedy: "write check: greeting")
+            return
+        }
+        guard mode == .terminate,
             upstreams.contains(where: { $0.tls == nil && $0.target != .address(.unreadable) })
         else { return }
         self.section("health").report(

@@ -35,6 +35,9 @@ extension BrokenConfigurationTests {
             .keysExclude, ".health.check", "write check: http",
             "name: b, protocol: web, mode: terminate, health: { check: https }, \(tcp)"),
         .service(
+            .keysExclude, ".health.check", "write check: greeting",
+            "name: b, protocol: mysql, health: { check: tls }, \(tcp)"),
+        .service(
             .outOfRange, ".connect_attempts", "the nearest that is allowed is 1",
             "name: b, protocol: web, connect_attempts: 0, \(tcp)"),
         .service(

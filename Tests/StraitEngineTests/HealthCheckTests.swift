@@ -120,6 +120,18 @@ struct HealthCheckTests {
         try self.passes(plan, 2)
     }
 
+    @Test("MySQL's greeting is looked for before its TLS")
+    func greetingBeforeTLS() throws {
+        let namer = try Namer("J\0\0\0\u{0A}11.4.2-MariaDB\0")
+        defer { namer.end() }
+        let tls = UpstreamPlan.TLS(
+            policyID: 1, serverName: "a.test", serverNameIsAddress: false, authoritiesPEM: nil)
+        let (setup, plan) = try self.checked(
+            namer.address, .greeting, tls: tls, serviceProtocol: .mysql)
+        defer { setup.end() }
+        try self.passes(plan, 2)
+    }
+
     @Test("a Postgres server passes, whether it has TLS or not; anybody else does not")
     func postgres() throws {
         for (letter, isGood) in [("S", true), ("N", true), ("E", false), ("NN", false)] {

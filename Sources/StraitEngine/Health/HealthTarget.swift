@@ -56,6 +56,8 @@ final class HealthTarget {
     var speaksTLS: Bool {
         switch self.service.health.check {
         case .tls, .https: true
+        // MySQL's greeting comes before its TLS.
+        case .greeting where self.service.serviceProtocol == .mysql: false
         case .off, .tcp, .greeting, .postgres, .http: self.upstream.tls != nil
         }
     }
