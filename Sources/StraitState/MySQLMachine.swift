@@ -68,13 +68,13 @@ package struct MySQLMachine: Equatable, Sendable {
         case ended
     }
 
-    /// What the downstream may say without giving its password away.
-    private enum Secrecy: Equatable {
+    /// What the downstream may say without giving its password away; the later, the less.
+    private enum Secrecy: UInt8 {
         /// Anything: it is no password, or nobody on the way reads it.
-        case kept
+        case kept = 0
         /// The same, until caching_sha2_password asks for the password itself.
         case keptUntilAsked
-        /// One byte, which is no password but the wish for a key; then anything.
+        /// One byte, which is no password but the wish for a key; then as the one before.
         case nextIsShort
         /// One byte at most: a plugin that sends passwords, or one that is not known.
         case alwaysShort
@@ -202,7 +202,10 @@ extension MySQLMachine {
             self.state = .ended
             return .passAndRelay(bytes, consumed: packet.length)
         case .plugin(let name):
-            self.secrecy = self.secrecy(of: input.extracting(name))
+            let wanted = self.secrecy(of: input.extracting(name))
+            // A question that is not answered yet still counts: its answer may come now.
+            let isFirst = !mayAnswer || wanted.rawValue > self.secrecy.rawValue
+            if isFirst { self.secrecy = wanted }
             self.state = .authentication(mayAnswer: true)
         case .asksForPassword:
             if self.secrecy == .keptUntilAsked { self.secrecy = .nextIsShort }
@@ -350,7 +353,7 @@ extension MySQLMachine {
         switch self.secrecy {
         case .kept, .keptUntilAsked: return true
         case .nextIsShort:
-            self.secrecy = .kept
+            self.secrecy = .keptUntilAsked
             return count <= 1
         case .alwaysShort: return count <= 1
         }

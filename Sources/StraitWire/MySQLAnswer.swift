@@ -32,7 +32,8 @@ package enum MySQLAnswer: Hashable, Sendable {
         // Shorter than an OK packet of protocol 4.1 it is a plugin's: servers do not escape a 0.
         case 0x00 where body.count >= 7: self = .done
         case 0xFF: self = .error
-        case 0xFE, 0x02: self = .plugin(Self.name(input, payload))
+        case 0xFE: self = .plugin(Self.name(input, payload))
+        case 0x02 where body.count > 1: self = .plugin(Self.name(input, payload))
         // AuthMoreData; drivers also take what it carries without that byte.
         case 0x01: self = Self.data(body.extracting(droppingFirst: 1))
         default: self = Self.data(body)

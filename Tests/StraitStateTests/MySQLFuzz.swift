@@ -112,6 +112,8 @@ private struct Watch {
     private var downstreamNext = 0
     private(set) var upstreamNext: UInt8 = 0
     private var isGuarded = false
+    /// The upstream has asked, and was not answered.
+    private var isAsked = false
 
     init(_ legs: MySQLLegs) { self.legs = legs }
 
@@ -152,7 +154,9 @@ private struct Watch {
                 return "greets with the wrong CLIENT_SSL"
             }
         } else if bytes.count > 5, bytes[4] == 0xFE, self.legs.isExposed {
-            self.isGuarded = bytes.dropFirst(5).starts(with: "mysql_clear_password\0".utf8)
+            let asks = bytes.dropFirst(5).starts(with: "mysql_clear_password\0".utf8)
+            self.isGuarded = asks || self.isGuarded && self.isAsked
+            self.isAsked = true
         }
         return nil
     }
@@ -183,6 +187,7 @@ private struct Watch {
         } else if self.isGuarded, packet.count > 5 {
             return "a password"
         }
+        self.isAsked = false
         return nil
     }
 }

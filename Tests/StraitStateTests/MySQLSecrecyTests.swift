@@ -107,6 +107,23 @@ import Testing
         }
     }
 
+    @Test(
+        "is not sent because another question follows the one that asks for it",
+        arguments: [[2], [0xFE], [1, 3], [1, 9], [0xFE] + Array("client_ed25519".utf8)]
+            as [[UInt8]])
+    func twoQuestions(second: [UInt8]) {
+        let hash = Self.response("mysql_native_password", Array("hash hash".utf8))
+        for plugin in ["mysql_clear_password", "sha256_password"] {
+            var run = self.begun(Self.exposed, hash)
+            let ask = [0xFE] + Array(plugin.utf8) + [0]
+            run.show(Self.packet(ask, 2) + Self.packet(second, 3), isUpstream: true)
+            let before = run.toUpstream
+            run.show(Self.packet(Array("tide\0".utf8), 5), isUpstream: false)
+            #expect(run.reason == CloseReason(.local, .passwordInClear), "\(plugin)")
+            #expect(run.toUpstream == before)
+        }
+    }
+
     @Test("fast success is followed by OK, without a word of the downstream")
     func fast() {
         var run = self.begun(

@@ -158,7 +158,7 @@ enum MySQLSample {
             ([0, 0, 0, 2, 0, 0, 0], MySQLAnswer.done), ([0, 1, 2], .data), ([], .data),
             ([0xFF, 1, 2], .error), ([0xFE], .plugin(1..<1)),
             ([0xFE, 97, 98, 0, 1], .plugin(1..<3)),
-            ([2, 97], .plugin(1..<2)), ([1, 3], .fastSuccess), ([3], .fastSuccess),
+            ([2, 97], .plugin(1..<2)), ([2], .data), ([1, 3], .fastSuccess), ([3], .fastSuccess),
             ([1, 4], .asksForPassword), ([4], .asksForPassword), ([1, 4, 9], .asksForPassword),
             ([1], .data), ([1, 3, 3], .data), ([0x2D, 0x2D], .data),
         ] as [([UInt8], MySQLAnswer)])
