@@ -44,10 +44,6 @@ extension BrokenConfigurationTests {
             .notInThisRelease, ".protocol", "the protocol redis is not available in this release",
             "name: b, protocol: redis, \(tcp)"),
         .service(
-            .notInThisRelease, ".mode",
-            "write mode: passthrough; ending TLS for it is not available in this release",
-            "name: b, protocol: kubernetes, mode: terminate, \(tcp)"),
-        .service(
             .notAChoice, ".protocol", "did you mean \"postgres\"?",
             "name: b, protocol: postgre, \(tcp)"),
         .service(
