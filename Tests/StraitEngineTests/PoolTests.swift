@@ -116,7 +116,7 @@ struct PoolTests {
         #expect(dead.standing.share == 0)
         #expect(dead.standing.account.ejections == 1)
         let retries = try setup.rig.metrics().connectRetries[1] ?? 0
-        #expect((3...20).contains(retries), "\(retries)")
+        #expect((3...100).contains(retries), "\(retries)")  // until the judge has had its turn
         for _ in 0..<100 { #expect(try self.answer(setup) == "alive") }
         #expect(try setup.rig.metrics().connectRetries[1] == retries)
         #expect(alive.standing.open == 0)
