@@ -223,6 +223,8 @@ final class Rig: Sendable {
 }
 
 /// A listener in front of one service, on loopback; its own unless it `isShared`.
+///
+/// The second of its addresses is a backup, so that the first is tried first.
 struct RawSetup {
     let rig: Rig
     let address: SocketAddress
@@ -256,7 +258,8 @@ struct RawSetup {
             policyID: 1, ticketKey: [],
             upstreams: upstreams.enumerated().map {
                 UpstreamPlan(
-                    metricsSlot: $0.offset, address: $0.element, proxyHeader: upstreamProxyHeader)
+                    metricsSlot: $0.offset, address: $0.element,
+                    proxyHeader: upstreamProxyHeader, isBackup: $0.offset > 0)
             })
         let rules = RouteRules(
             tenants: [RouteRules.Tenant(name: "acme", domains: [domain])],

@@ -227,12 +227,8 @@ import Testing
         let gone = try Upstream()
         let unreachable = gone.address
         _ = shutdown(gone.descriptor, Int32(SHUT_RDWR))
-        let setup = try RawSetup(upstreams: [upstream.address])
+        let setup = try RawSetup(upstreams: [unreachable, upstream.address])
         defer { setup.end() }
-        try setup.use([
-            UpstreamPlan(metricsSlot: 0, address: unreachable),
-            UpstreamPlan(metricsSlot: 1, address: upstream.address, isBackup: true),
-        ])
         let downstream = try Wire(connectedTo: setup.address)
         let far = try upstream.accept()
         try far.send("hello")
