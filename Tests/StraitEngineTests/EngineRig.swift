@@ -238,7 +238,8 @@ struct RawSetup {
         limits: EngineLimits = EngineLimits(), listenerProtocols: ListenerProtocols = .raw,
         proxyHeader: ListenerPlan.ProxyHeader = .absent,
         upstreamProxyHeader: ProxyHeaderVersion = .none, connectionsMax: Int = 0,
-        isShared: Bool = false, serverFirst: ListenerPlan.ServerFirst? = nil
+        isShared: Bool = false, serverFirst: ListenerPlan.ServerFirst? = nil,
+        applicationProtocols: [ApplicationProtocol] = []
     ) throws {
         let ip = ipv6 ? IPAddress(high: 0, low: 1) : IPAddress(v4: 127, 0, 0, 1)
         self.listener = try ListenerSockets.open(
@@ -254,7 +255,8 @@ struct RawSetup {
             connectionsMax: connectionsMax, usage: TenantUsage())
         let service = ServicePlan(
             metricsSlot: 1, tenant: tenant, name: "echo", serviceProtocol: serviceProtocol,
-            mode: mode, applicationProtocols: [], clientCertificate: clientCertificate,
+            mode: mode, applicationProtocols: applicationProtocols,
+            clientCertificate: clientCertificate,
             policyID: 1, ticketKey: [],
             upstreams: upstreams.enumerated().map {
                 UpstreamPlan(
@@ -265,7 +267,8 @@ struct RawSetup {
             tenants: [RouteRules.Tenant(name: "acme", domains: [domain])],
             services: [
                 RouteRules.Service(
-                    tenant: 0, name: "echo", serviceProtocol: serviceProtocol, mode: mode)
+                    tenant: 0, name: "echo", serviceProtocol: serviceProtocol, mode: mode,
+                    applicationProtocols: applicationProtocols)
             ])
         let plan = ListenerPlan(
             id: 0, name: "raw", address: self.address, protocols: listenerProtocols,

@@ -1,11 +1,11 @@
-// The downstream of a test that speaks TLS with the router, and the certificate that it is shown.
+// A peer of a test that speaks TLS with the router, and the certificate that is shown.
 
 import Glibc
 import StraitPosix
 import StraitSnapshot
 import StraitTLS
 
-/// TLS as the dialler, over a blocking socket.
+/// TLS over a blocking socket.
 ///
 /// Stays on the thread that made it.
 struct TLSWire: ~Copyable {
@@ -13,13 +13,35 @@ struct TLSWire: ~Copyable {
     private var channel: TLSChannel
     private var tls: TLSSession
 
-    /// Goes through the whole handshake.
-    init(over wire: Wire, serverName: String = "echo.acme.example.com") throws {
+    /// Goes through the whole handshake as the dialler.
+    init(
+        over wire: Wire, serverName: String = "echo.acme.example.com",
+        applicationProtocols: [[UInt8]] = []
+    ) throws {
         let context = try TLSContext(client: TLSClientSettings(verifies: false))
-        var channel = try TLSChannel()
-        var tls = try TLSSession(
+        let channel = try TLSChannel()
+        let tls = try TLSSession(
             clientContext: context, serverName: serverName, verifyName: nil, verifyAddress: nil,
-            applicationProtocols: [], channel: channel)
+            applicationProtocols: applicationProtocols, channel: channel)
+        try self.init(wire, channel, tls)
+    }
+
+    /// Goes through the whole handshake as who was dialled; no `applicationProtocols`: ALPN is not
+    /// answered.
+    init(accepted wire: Wire, applicationProtocols: [[UInt8]]) throws {
+        let context = try TLSContext(
+            server: TLSServerSettings(
+                certificates: [(TestCertificate.plan.chainPEM, TestCertificate.plan.keyPEM)],
+                applicationProtocols: applicationProtocols))
+        let channel = try TLSChannel()
+        let none: [UInt8] = []
+        let tls = try TLSSession(serverContext: context, replay: none.span, channel: channel)
+        try self.init(wire, channel, tls)
+    }
+
+    private init(
+        _ wire: Wire, _ channel: consuming TLSChannel, _ tls: consuming TLSSession
+    ) throws {
         var step = try tls.handshake(descriptor: wire.descriptor, channel: &channel)
         while step != .done {
             try wire.wait(for: step == .wantsRead ? POLLIN : POLLOUT)

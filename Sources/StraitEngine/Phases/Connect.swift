@@ -265,12 +265,28 @@ extension Worker {
         let connection = self.connections.reference(index)
         guard connection.value.connectStep == .tls else { return }
         do throws(TLSFailure) {
-            if try self.stepTLS(index, .upstream) { self.stepDone(index, .tls) }
+            guard try self.stepTLS(index, .upstream) else { return }
+            guard self.speaksAsChosen(index) else {
+                self.upstreamFailed(
+                    index, .upstreamTLSFailed, "it did not choose h2, which the downstream speaks")
+                return
+            }
+            self.stepDone(index, .tls)
         } catch {
             let ending = error.ending(blaming: .upstream)
             self.upstreamFailed(
                 index, .upstreamTLSFailed, ending.detail ?? ending.reason.kind.rawValue)
         }
+    }
+
+    /// Whether the upstream's TLS lets the downstream's bytes mean what they mean.
+    ///
+    /// HTTP/2 is spoken only where both have chosen it (RFC 9113 §3.2); every other protocol may
+    /// also be meant by silence.
+    private func speaksAsChosen(_ index: Int) -> Bool {
+        let connection = self.connections.reference(index)
+        guard connection.value.protocolsForUpstream == [Self.http2] else { return true }
+        return connection.value.upstream.tls?.applicationProtocol == Self.http2
     }
 
     // MARK: Nothing works

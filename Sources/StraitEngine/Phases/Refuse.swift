@@ -76,7 +76,7 @@ extension Worker {
         }
     }
 
-    private static var http2: [UInt8] { [0x68, 0x32] }
+    static var http2: [UInt8] { [0x68, 0x32] }
 
     /// Ends our direction and reads on until the downstream has ended its own, or long enough.
     mutating func lingerAfterRefusal(_ index: Int, _ reason: CloseReason) {
