@@ -46,6 +46,11 @@ package enum Limits {
     ///
     /// Beyond, and so a payload in several packets: an error, `prelude_malformed`.
     package static let mysqlAuthenticationBytesMax = 64 * 1024
+    /// Packets of one side from the greeting to the end of authentication; real ones need less than
+    /// 20.
+    ///
+    /// Beyond: `prelude_malformed`.
+    package static let mysqlAuthenticationPacketsMax = 256
     /// The text of an error that we write, as MySQL's MYSQL_ERRMSG_SIZE.
     ///
     /// Beyond: cut.

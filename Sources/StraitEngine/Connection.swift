@@ -111,6 +111,8 @@ final class MySQLPrelude {
     var awaitsHello = false
     /// TLS with the upstream is under way.
     var securesUpstream = false
+    /// Packets that have gone to the other side, by who had sent them.
+    var passed: (downstream: Int, upstream: Int) = (0, 0)
     /// The rest is the relay's, once both sides have what they were sent.
     var isDone = false
 

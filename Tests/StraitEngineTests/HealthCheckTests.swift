@@ -132,6 +132,15 @@ struct HealthCheckTests {
         try self.passes(plan, 2)
     }
 
+    @Test("a MySQL server that refuses everybody fails `greeting`")
+    func refusal() throws {
+        let namer = try Namer("\u{17}\0\0\0\u{01}too many connections")
+        defer { namer.end() }
+        let (setup, plan) = try self.checked(namer.address, .greeting, serviceProtocol: .mysql)
+        defer { setup.end() }
+        #expect(try setup.turn(to: .down, of: plan.address).why.contains("no greeting of MySQL"))
+    }
+
     @Test("a Postgres server passes, whether it has TLS or not; anybody else does not")
     func postgres() throws {
         for (letter, isGood) in [("S", true), ("N", true), ("E", false), ("NN", false)] {

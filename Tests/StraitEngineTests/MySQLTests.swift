@@ -164,6 +164,65 @@ struct MySQLEngineTests {
         #expect(try downstream.packet() == Words.packet(Words.ok, next &+ 1))
     }
 
+    @Test("cuts an upstream off that asks without end, and turns to the others")
+    func endless() throws {
+        let upstream = try Upstream()
+        let setup = try self.setup([upstream.address])
+        defer { setup.end() }
+        let wire = try Wire(connectedTo: setup.address)
+        let far = try upstream.accept()
+        try far.send(Words.greeting)
+        _ = try wire.packet()
+        try wire.send(Words.request)
+        var downstream = try Inside(over: wire)
+        try downstream.send(Words.response(2, tls: true))
+        _ = try far.packet()
+        var all: [UInt8] = []
+        for number in 0...Limits.mysqlAuthenticationPacketsMax {
+            all += Words.packet([], UInt8(truncatingIfNeeded: 2 + number))
+        }
+        try far.send(all)
+        for _ in 0..<Limits.mysqlAuthenticationPacketsMax {
+            #expect(try downstream.packet().count == 4)
+        }
+        #expect(Words.error(try downstream.packet())?.code == 1158)
+        let record = try setup.rig.nextRecord()
+        #expect(record.contains(#""strait.side":"upstream""#), "\(record)")
+        #expect(record.contains(#""strait.reason":"prelude_malformed""#), "\(record)")
+    }
+
+    @Test("an upstream that greets and fails in TLS is ejected as one that does not answer")
+    func brokenTLS() throws {
+        let (bad, good) = (try Upstream(), try Upstream())
+        let setup = try self.setup([bad.address])
+        defer { setup.end() }
+        let tls = UpstreamPlan.TLS(
+            policyID: 1, serverName: "a.test", serverNameIsAddress: false, verifies: false,
+            authoritiesPEM: nil)
+        try setup.use(
+            [
+                UpstreamPlan(metricsSlot: 0, address: bad.address, tls: tls),
+                UpstreamPlan(metricsSlot: 1, address: good.address, tls: tls, isBackup: true),
+            ], health: quickHealth { $0.ejection = 60_000_000_000 })
+        for _ in 0..<quickHealth().ejectAfter {
+            let wire = try Wire(connectedTo: setup.address)
+            let far = try bad.accept()
+            try far.send(Words.greeting)
+            #expect(try wire.packet() == Words.greeting)
+            try wire.send(Words.request)
+            var downstream = try Inside(over: wire)
+            try downstream.send(Words.response(2, tls: true))
+            _ = try far.packet()
+            try far.send("this is no TLS, whatever it is")
+            #expect(Words.error(try downstream.packet())?.code == 1429)
+        }
+        let turn = try setup.turn(to: .ejected, of: bad.address)
+        #expect(turn.why.contains("wrong version number"), "\(turn.why)")
+        let wire = try Wire(connectedTo: setup.address)
+        try good.accept().send(Words.greeting)
+        #expect(try wire.packet() == Words.greeting)
+    }
+
     @Test("inside TLS that came first, the greeting has no TLS to offer")
     func wrapped() throws {
         let upstream = try Upstream()

@@ -190,7 +190,13 @@ extension HealthJudge {
 
     private mutating func judgeAnswer(_ target: HealthTarget) {
         guard target.service.health.check != .greeting else {
-            self.end(target, failure: nil)
+            guard target.service.serviceProtocol == .mysql else {
+                self.end(target, failure: nil)
+                return
+            }
+            // The packet's head, and the version of its protocol: an error begins with 0xFF.
+            guard target.answer.count > 4 else { return }
+            self.end(target, failure: target.answer[4] == 10 ? nil : "no greeting of MySQL")
             return
         }
         switch HTTPStatusLine.read(target.answer.span) {

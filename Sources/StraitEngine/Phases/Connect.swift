@@ -69,7 +69,9 @@ extension Worker {
         case .awaitGreeting: self.awaitGreeting(index)
         case .handshake: self.startUpstreamHandshake(index)
         case .ready:
-            self.noteSuccess(index)
+            // MySQL's TLS is still to come; before it the address has not shown that it will do.
+            let isWhole = connection.value.mysql == nil || connection.value.upstreamPlan?.tls == nil
+            if isWhole { self.noteSuccess(index) }
             if connection.value.mysql != nil {
                 self.startMySQL(index)
             } else {

@@ -75,7 +75,12 @@ extension Worker {
     /// The deadline of the whole beginning has passed.
     mutating func mysqlTimerFired(_ index: Int) {
         let reason = CloseReason(.local, .handshakeTimeout)
-        let awaitsHello = self.connections.reference(index).value.mysql?.awaitsHello ?? true
+        let mysql = self.connections.reference(index).value.mysql
+        if mysql?.securesUpstream ?? false {
+            self.upstreamTLSLate(index)
+            return
+        }
+        let awaitsHello = mysql?.awaitsHello ?? true
         if awaitsHello { self.close(index, reason) } else { self.refuseInPrelude(index, reason) }
     }
 
@@ -106,7 +111,7 @@ extension Worker {
 
 extension EndpointSide {
     /// The word of close reasons.
-    fileprivate var closeSide: CloseReason.Side {
+    var closeSide: CloseReason.Side {
         self == .downstream ? .downstream : .upstream
     }
 }

@@ -154,6 +154,10 @@ extension Worker {
         case .needMore: return
         case .pass(let packet, let consumed):
             self.take(index, side, consumed, mysql)
+            guard mysql.mayPass(from: side) else {
+                self.refuseInPrelude(index, CloseReason(side.closeSide, .preludeMalformed))
+                return
+            }
             _ = self.sendInPrelude(index, side.other, packet)
         case .passAndRelay(let packet, let consumed):
             self.take(index, side, consumed, mysql)
@@ -273,6 +277,7 @@ extension Worker {
             return
         }
         mysql.securesUpstream = false
+        self.noteSuccess(index)
         self.perform(index, .downstream, mysql.machine.upstreamSecured(), mysql)
         self.advanceMySQL(index, because: .upstream)
     }
@@ -285,8 +290,14 @@ extension Worker {
                 slot: upstream.metricsSlot, reason: .upstreamTLSFailed)
             self.metrics.connectErrors[key, default: 0] += 1
             connection.value.detail = "\(upstream.address): \(detail)"
+            self.noteFailure(index, upstream)
         }
         self.refuseInPrelude(index, CloseReason(.upstream, .upstreamTLSFailed))
+    }
+
+    /// TLS with the upstream has taken all the time that there was.
+    mutating func upstreamTLSLate(_ index: Int) {
+        self.upstreamTLSFailed(index, "no end of the TLS handshake in time")
     }
 }
 
@@ -298,6 +309,13 @@ extension MySQLPrelude {
         return side == .upstream
             ? self.machine.receivedFromUpstream(held.span)
             : self.machine.receivedFromDownstream(held.span)
+    }
+
+    /// Counts one more packet of a side; false for the one that is too many.
+    fileprivate func mayPass(from side: EndpointSide) -> Bool {
+        if side == .upstream { self.passed.upstream += 1 } else { self.passed.downstream += 1 }
+        return max(self.passed.downstream, self.passed.upstream)
+            <= Limits.mysqlAuthenticationPacketsMax
     }
 
     fileprivate func keep(_ bytes: [UInt8], from side: EndpointSide) {
