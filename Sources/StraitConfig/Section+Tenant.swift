@@ -37,6 +37,7 @@ extension Section {
         let health = self.section("health").health()
         let upstreams = self.sections("upstreams").map { $0.upstream(mode: mode) }
         self.checkHealth(health, serviceProtocol, mode, upstreams)
+        if serviceProtocol == .mysql, mode == .terminate { self.checkExposure(upstreams) }
         return Configuration.Service(
             name: self.name("name"),
             serviceProtocol: serviceProtocol,
@@ -53,6 +54,21 @@ extension Section {
             health: health,
             upstreams: upstreams,
             place: self.place)
+    }
+
+    /// Reports upstreams to which passwords would go in clear.
+    ///
+    /// Inside TLS MySQL's programs give a password away to who asks for it, and a server may ask in
+    /// more ways than can be told from its packets.
+    private func checkExposure(_ upstreams: [Configuration.Upstream]) {
+        for upstream in upstreams where upstream.tls == nil && !upstream.target.staysOnMachine {
+            self.context.report(
+                .keysExclude, at: upstream.place,
+                found: "an upstream without TLS, for MySQL whose TLS ends here",
+                expected: "tls://, unix:, or a loopback address: inside TLS programs give their "
+                    + "passwords away",
+                remedy: "write tls:// with ca, or mode: passthrough")
+        }
     }
 
     /// Reports a check inside TLS of an address that takes none.
@@ -221,6 +237,17 @@ extension Section {
                 .keyNeedsAnother, has, found: "\(has) without \(lacks)", expected: "both",
                 remedy: "add \(lacks): FILE.pem, or take \(has) out")
             return nil
+        }
+    }
+}
+
+extension Configuration.Upstream.Target {
+    /// Whether what goes there is on no wire: a UNIX socket, or loopback; what was reported, too.
+    fileprivate var staysOnMachine: Bool {
+        switch self {
+        case .address(.unix): true
+        case .address(.ip(let address, _)): address.isLoopback
+        case .name: false
         }
     }
 }

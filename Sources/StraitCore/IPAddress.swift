@@ -39,6 +39,15 @@ package struct IPAddress: Hashable, Sendable, CustomStringConvertible {
         self.isIPv4 ? self.v4Bits >> 24 == 127 : self.high == 0 && self.low == 1
     }
 
+    /// Whether it can stand for one machine: not of 0.0.0.0/8 or `::`, and not
+    /// multicast, reserved or broadcast (RFC 6890, RFC 4291 §2.7).
+    package var isUnicast: Bool {
+        guard self.isIPv4 else {
+            return self.high >> 56 != 0xFF && !(self.high == 0 && self.low == 0)
+        }
+        return (1..<224).contains(self.v4Bits >> 24)
+    }
+
     /// Reads the strict textual forms: dotted decimal without leading zeros, and RFC 4291 §2.2 for
     /// IPv6.
     ///

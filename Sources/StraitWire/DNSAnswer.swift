@@ -15,7 +15,7 @@ package enum DNSProblem: Error, Hashable, Sendable {
     case refused(code: UInt8)
 }
 
-/// The addresses of one answer.
+/// The addresses of one answer; those that cannot stand for one machine are left out.
 package struct DNSAnswer: Hashable, Sendable {
     /// In the order of the answer, each once; at most ``Limits/upstreamAddressesMax``.
     package let addresses: [IPAddress]
@@ -51,7 +51,7 @@ package struct DNSAnswer: Hashable, Sendable {
                 continue
             }
             if !found.contains(address), found.count < Limits.upstreamAddressesMax {
-                found.append(address)
+                if address.isUnicast { found.append(address) }
             }
         }
         self.addresses = found

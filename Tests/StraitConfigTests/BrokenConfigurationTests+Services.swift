@@ -38,6 +38,14 @@ extension BrokenConfigurationTests {
             .keysExclude, ".health.check", "write check: greeting",
             "name: b, protocol: mysql, health: { check: tls }, \(tcp)"),
         .service(
+            .keysExclude, ".upstreams[0]", "write tls:// with ca, or mode: passthrough",
+            "name: b, protocol: mysql, mode: terminate, "
+                + "upstreams: [{ address: \"tcp://10.0.3.8:3306\" }]"),
+        .service(
+            .keysExclude, ".upstreams[0]", "write tls:// with ca, or mode: passthrough",
+            "name: b, protocol: mysql, mode: terminate, "
+                + "upstreams: [{ address: \"tcp://db.internal:3306\" }]"),
+        .service(
             .outOfRange, ".connect_attempts", "the nearest that is allowed is 1",
             "name: b, protocol: web, connect_attempts: 0, \(tcp)"),
         .service(

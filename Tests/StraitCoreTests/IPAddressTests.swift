@@ -89,6 +89,17 @@ import Testing
             #expect(IPAddress(text)?.isLoopback == false)
         }
     }
+
+    @Test("what can stand for one machine is neither unspecified nor many machines")
+    func unicast() {
+        for text in ["1.0.0.0", "10.0.3.7", "127.0.0.1", "223.255.255.255", "::1", "2001:db8::1"] {
+            #expect(IPAddress(text)?.isUnicast == true)
+        }
+        let others = [
+            "0.0.0.0", "0.1.2.3", "224.0.0.1", "240.0.0.1", "255.255.255.255", "::", "ff02::1",
+        ]
+        for text in others { #expect(IPAddress(text)?.isUnicast == false) }
+    }
 }
 
 @Suite("CIDRBlock") struct CIDRBlockTests {
