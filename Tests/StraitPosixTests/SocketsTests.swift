@@ -193,11 +193,8 @@ import Testing
 
     @Test("nobody listens: the connect is refused, at once or when it is asked")
     func refused() throws {
-        let port = try {
-            let listener = OwnedDescriptor(owning: try listen(on: loopback4))
-            return try #require(Sockets.localAddress(listener.number)).port
-        }()
-        let closed = SocketAddress.ip(IPAddress(v4: 127, 0, 0, 1), port: port)
+        // tcpmux: a port that was free a moment ago may be another test's by now.
+        let closed = SocketAddress.ip(IPAddress(v4: 127, 0, 0, 1), port: 1)
         do throws(PosixError) {
             let near = OwnedDescriptor(owning: try Sockets.connect(to: closed).descriptor)
             let poller = try Poller(eventsMax: 1)
