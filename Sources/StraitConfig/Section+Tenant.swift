@@ -242,11 +242,10 @@ extension Section {
 }
 
 extension Configuration.Upstream.Target {
-    /// Whether what goes there is on no wire: a UNIX socket, or loopback; what was reported, too.
+    /// Whether what goes there is on no wire; a name may lead anywhere.
     fileprivate var staysOnMachine: Bool {
         switch self {
-        case .address(.unix): true
-        case .address(.ip(let address, _)): address.isLoopback
+        case .address(let address): address.staysOnMachine
         case .name: false
         }
     }

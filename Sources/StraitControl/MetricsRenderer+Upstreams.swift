@@ -41,7 +41,7 @@ extension MetricsRenderer {
             "strait_upstream_share", .gauge,
             "What part of its weight counts: 1 when up, 0 when down or ejected.")
         for (labels, sum) in rows {
-            let whole = Double(UpstreamStanding.wholeShare) * Double(max(sum.all, 1))
+            let whole = Double(UpstreamHealth.wholeShare) * Double(max(sum.all, 1))
             text.sample(Self.labels(labels), fraction: Double(sum.share) / whole)
         }
         text.family(

@@ -46,7 +46,7 @@ package struct ControlFacts: Sendable {
         package var isJudged: Bool
         /// What people are told.
         package var account: UpstreamStanding.Account
-        /// What part of its weight counts, of ``UpstreamStanding/wholeShare``.
+        /// What part of its weight counts, of ``UpstreamHealth/wholeShare``.
         package var share: UInt32
 
         /// See the properties.

@@ -17,6 +17,9 @@ package enum SocketAddress: Hashable, Sendable, CustomStringConvertible {
         if case .ip(_, let port) = self { port } else { 0 }
     }
 
+    /// Whether what goes there is on no wire: a UNIX socket, or loopback.
+    package var staysOnMachine: Bool { self.address?.isLoopback ?? true }
+
     /// Reads `1.2.3.4:80`, `[::1]:80` and `unix:/path`; nil for anything else,
     /// a port with a leading zero included.
     package init?(_ text: String) {

@@ -11,6 +11,9 @@ package enum UpstreamHealth: String, Hashable, Sendable, CaseIterable {
     /// Connects to it failed in a row: as ``down``, until its time has passed.
     case ejected
 
+    /// The share of its weight that counts when an address is up.
+    package static let wholeShare: UInt32 = 256
+
     /// Whether it gets connections while others do.
     package var isHealthy: Bool {
         switch self {

@@ -43,8 +43,20 @@ struct TLSContextCache {
         return self.keep(key, service.ticketKey, try TLSContext(server: settings))
     }
 
+    /// A handshake of ours with this upstream, not begun.
+    mutating func handshake(
+        to tls: UpstreamPlan.TLS, applicationProtocols: [[UInt8]], channel: borrowing TLSChannel
+    ) throws(TLSSetupError) -> TLSSession {
+        try TLSSession(
+            clientContext: try self.upstream(tls),
+            serverName: tls.serverNameIsAddress ? nil : tls.serverName,
+            verifyName: tls.verifies && !tls.serverNameIsAddress ? tls.serverName : nil,
+            verifyAddress: tls.verifies && tls.serverNameIsAddress ? tls.serverName : nil,
+            applicationProtocols: applicationProtocols, channel: channel)
+    }
+
     /// The context that our handshakes with this upstream use.
-    mutating func upstream(_ tls: UpstreamPlan.TLS) throws(TLSSetupError) -> TLSContext {
+    private mutating func upstream(_ tls: UpstreamPlan.TLS) throws(TLSSetupError) -> TLSContext {
         let key = Key.upstream(policy: tls.policyID)
         if let context = self.use(key, []) { return context }
         let settings = TLSClientSettings(

@@ -36,11 +36,8 @@ package final class UpstreamStanding: Sendable {
 
     private let openCount = Atomic<Int>(0)
     private let failuresInRow = Atomic<Int>(0)
-    private let shareNow = Atomic<UInt32>(UpstreamStanding.wholeShare)
+    private let shareNow = Atomic<UInt32>(UpstreamHealth.wholeShare)
     private let told = Mutex(Account())
-
-    /// The whole share.
-    package static let wholeShare: UInt32 = 256
 
     /// An address that nothing is known of: it gets connections.
     package init() {}
@@ -56,7 +53,7 @@ package final class UpstreamStanding: Sendable {
     /// Connections that are open or on their way, of services with several addresses.
     package var open: Int { self.openCount.load(ordering: .relaxed) }
 
-    /// What part of its weight counts, of ``wholeShare``; 0: it is not healthy.
+    /// What part of its weight counts, of ``UpstreamHealth/wholeShare``; 0: it is not healthy.
     package var share: UInt32 { self.shareNow.load(ordering: .relaxed) }
 
     /// A connection was made: failures are no longer in a row.
@@ -74,7 +71,7 @@ package final class UpstreamStanding: Sendable {
     package func failed(ejectAfter count: Int) -> Bool {
         let failures = self.failuresInRow.add(1, ordering: .relaxed).newValue
         guard count > 0 else { return false }
-        let bound = self.share < Self.wholeShare ? 1 : count
+        let bound = self.share < UpstreamHealth.wholeShare ? 1 : count
         return failures >= bound && (failures - bound).isMultiple(of: count)
     }
 

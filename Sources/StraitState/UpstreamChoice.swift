@@ -7,7 +7,7 @@ internal import StraitCore
 package struct UpstreamCandidate: Hashable, Sendable {
     /// 1 to 256.
     package var weight: UInt32
-    /// What part of the weight counts, of ``UpstreamHealthMachine/wholeShare``; 0: not healthy.
+    /// What part of the weight counts, of ``UpstreamHealth/wholeShare``; 0: not healthy.
     package var share: UInt32
     /// Connections that are open or on their way, over all workers.
     package var open: Int
@@ -28,12 +28,12 @@ package struct UpstreamCandidate: Hashable, Sendable {
 
     /// Whether it is given less than its whole weight, and more than nothing.
     fileprivate var isReturning: Bool {
-        self.share > 0 && self.share < UpstreamHealthMachine.wholeShare
+        self.share > 0 && self.share < UpstreamHealth.wholeShare
     }
 
     /// What chance and comparison go by; of those that are not healthy, the whole weight.
     fileprivate var effectiveWeight: UInt64 {
-        let share = self.share > 0 ? self.share : UpstreamHealthMachine.wholeShare
+        let share = self.share > 0 ? self.share : UpstreamHealth.wholeShare
         return UInt64(max(self.weight, 1)) * UInt64(share)
     }
 

@@ -47,8 +47,6 @@ package enum HealthAction: Equatable, Sendable {
 
 /// The standing of one address.
 package struct UpstreamHealthMachine: Equatable, Sendable {
-    /// The whole share.
-    package static let wholeShare: UInt32 = 256
     /// In how many steps the share of an address that comes back grows; the first step is its
     /// first share.
     package static let steps: UInt32 = 16
@@ -164,11 +162,11 @@ package struct UpstreamHealthMachine: Equatable, Sendable {
         }
     }
 
-    /// What part of its weight counts, of ``wholeShare``; 0 while it is not healthy.
+    /// What part of its weight counts, of ``UpstreamHealth/wholeShare``; 0 while it is not healthy.
     package var share: UInt32 {
         switch self.state {
-        case .up: Self.wholeShare
-        case .returning(_, let step, _): (step + 1) * (Self.wholeShare / Self.steps)
+        case .up: UpstreamHealth.wholeShare
+        case .returning(_, let step, _): (step + 1) * (UpstreamHealth.wholeShare / Self.steps)
         case .down, .ejected: 0
         }
     }

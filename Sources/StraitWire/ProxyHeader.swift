@@ -48,6 +48,15 @@ package struct ProxyHeader: Hashable, Sendable {
 
     // MARK: Writing
 
+    /// The header in the form of `version`; nothing for none.
+    package func encoded(_ version: ProxyHeaderVersion) -> [UInt8] {
+        switch version {
+        case .none: []
+        case .v1: self.encodedV1()
+        case .v2: self.encodedV2()
+        }
+    }
+
     /// The header as a line of version 1, CR LF included.
     ///
     /// Without two IP addresses: `PROXY UNKNOWN`.

@@ -214,7 +214,7 @@ struct HealthCheckTests {
         try setup.use([plan], revision: 3)
         let limit = monotonicNow().advanced(byNanoseconds: 20_000_000_000)
         while plan.standing.share == 0, monotonicNow() < limit { _ = poll(nil, 0, 5) }
-        #expect(plan.standing.share == UpstreamStanding.wholeShare)
+        #expect(plan.standing.share == UpstreamHealth.wholeShare)
         #expect(plan.standing.account.health == .up)
     }
 }

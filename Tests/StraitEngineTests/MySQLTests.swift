@@ -95,6 +95,15 @@ struct MySQLEngineTests {
             isShared: isShared)
     }
 
+    /// A downstream that has the greeting, and its upstream.
+    private func greeted(_ setup: RawSetup, _ upstream: Upstream) throws -> (Wire, Wire) {
+        let wire = try Wire(connectedTo: setup.address)
+        let far = try upstream.accept()
+        try far.send(Words.greeting)
+        #expect(try wire.packet() == Words.greeting)
+        return (wire, far)
+    }
+
     @Test(
         "goes from greeting to relay, each leg with its own count, and nothing is lost behind OK",
         arguments: [false, true])
@@ -143,10 +152,7 @@ struct MySQLEngineTests {
         let upstream = try Upstream()
         let setup = try self.setup([upstream.address])
         defer { setup.end() }
-        let wire = try Wire(connectedTo: setup.address)
-        let far = try upstream.accept()
-        try far.send(Words.greeting)
-        _ = try wire.packet()
+        let (wire, far) = try self.greeted(setup, upstream)
         try wire.send(Words.request)
         var downstream = try Inside(over: wire)
         try downstream.send(Words.response(2, tls: true))
@@ -169,10 +175,7 @@ struct MySQLEngineTests {
         let upstream = try Upstream()
         let setup = try self.setup([upstream.address])
         defer { setup.end() }
-        let wire = try Wire(connectedTo: setup.address)
-        let far = try upstream.accept()
-        try far.send(Words.greeting)
-        _ = try wire.packet()
+        let (wire, far) = try self.greeted(setup, upstream)
         try wire.send(Words.request)
         var downstream = try Inside(over: wire)
         try downstream.send(Words.response(2, tls: true))
@@ -205,10 +208,7 @@ struct MySQLEngineTests {
                 UpstreamPlan(metricsSlot: 1, address: good.address, tls: tls, isBackup: true),
             ], health: quickHealth { $0.ejection = 60_000_000_000 })
         for _ in 0..<quickHealth().ejectAfter {
-            let wire = try Wire(connectedTo: setup.address)
-            let far = try bad.accept()
-            try far.send(Words.greeting)
-            #expect(try wire.packet() == Words.greeting)
+            let (wire, far) = try self.greeted(setup, bad)
             try wire.send(Words.request)
             var downstream = try Inside(over: wire)
             try downstream.send(Words.response(2, tls: true))
@@ -246,10 +246,7 @@ struct MySQLEngineTests {
         let upstream = try Upstream()
         let setup = try self.setup([upstream.address])
         defer { setup.end() }
-        let wire = try Wire(connectedTo: setup.address)
-        let far = try upstream.accept()
-        try far.send(Words.greeting)
-        _ = try wire.packet()
+        let (wire, far) = try self.greeted(setup, upstream)
         try wire.send(Words.response(1, tls: false))
         let error = try #require(Words.error(try wire.packet()))
         #expect(error.sequence == 2)
@@ -270,10 +267,7 @@ struct MySQLEngineTests {
         let upstream = try Upstream()
         let setup = try self.setup([upstream.address])
         defer { setup.end() }
-        let wire = try Wire(connectedTo: setup.address)
-        let far = try upstream.accept()
-        try far.send(Words.greeting)
-        _ = try wire.packet()
+        let (wire, far) = try self.greeted(setup, upstream)
         try wire.send(Words.request + bytes)
         wire.endWriting()
         #expect(try wire.receiveAll().isEmpty)
@@ -365,10 +359,7 @@ struct MySQLEngineTests {
         let upstream = try Upstream()
         let setup = try self.setup([upstream.address], timeouts: timeouts)
         defer { setup.end() }
-        let wire = try Wire(connectedTo: setup.address)
-        let far = try upstream.accept()
-        try far.send(Words.greeting)
-        _ = try wire.packet()
+        let (wire, far) = try self.greeted(setup, upstream)
         let error = try #require(Words.error(try wire.packet()))
         #expect(error.code == 1159)
         #expect(try setup.rig.nextRecord().contains(#""strait.reason":"handshake_timeout""#))
@@ -380,10 +371,7 @@ struct MySQLEngineTests {
         let upstream = try Upstream()
         let setup = try self.setup([upstream.address])
         defer { setup.end() }
-        let wire = try Wire(connectedTo: setup.address)
-        let far = try upstream.accept()
-        try far.send(Words.greeting)
-        _ = try wire.packet()
+        let (wire, far) = try self.greeted(setup, upstream)
         try wire.send(Words.request)
         var downstream = try Inside(over: wire)
         try downstream.send(Words.response(2, tls: true))

@@ -151,7 +151,7 @@ struct PoolTests {
         let errors = try setup.rig.metrics().connectErrors
         #expect(errors.count == 4)
         #expect(errors.values.allSatisfy { $0 == 1 })
-        #expect(dead.allSatisfy { $0.standing.share == UpstreamStanding.wholeShare })
+        #expect(dead.allSatisfy { $0.standing.share == UpstreamHealth.wholeShare })
     }
 
     @Test("a backup gets nothing while another address is healthy")
@@ -186,7 +186,7 @@ struct PoolTests {
         _ = try setup.turn(to: .returning, of: places[1])
         #expect(try self.answer(setup) == "back")
         _ = try setup.turn(to: .up, of: places[1])
-        #expect(plans[1].standing.share == UpstreamStanding.wholeShare)
+        #expect(plans[1].standing.share == UpstreamHealth.wholeShare)
     }
 
     @Test("open connections are counted while they last; of a single address none is")
@@ -244,7 +244,7 @@ struct PoolTests {
         defer { setup.end() }
         try setup.use(plans, from: [try #require(IPAddress("192.0.2.7"))])
         for _ in 0..<10 { #expect(try self.answer(setup).isEmpty) }
-        #expect(plans.allSatisfy { $0.standing.share == UpstreamStanding.wholeShare })
+        #expect(plans.allSatisfy { $0.standing.share == UpstreamHealth.wholeShare })
         #expect(try setup.rig.nextRecord().contains("bind: "))
     }
 

@@ -58,10 +58,10 @@ enum UpstreamFuzz {
         _ before: UpstreamHealthMachine, _ after: UpstreamHealthMachine, _ action: HealthAction
     ) -> String? {
         let share = after.share
-        if (share > 0) != after.health.isHealthy || share > UpstreamHealthMachine.wholeShare {
+        if (share > 0) != after.health.isHealthy || share > UpstreamHealth.wholeShare {
             return "share \(share) while \(after.health)"
         }
-        if after.health == .up, share != UpstreamHealthMachine.wholeShare { return "up, in part" }
+        if after.health == .up, share != UpstreamHealth.wholeShare { return "up, in part" }
         switch action {
         case .turn(let health):
             if health != after.health || before.health == health { return "turns \(health)" }

@@ -23,7 +23,7 @@ private func rules(
     func beginning() {
         let machine = UpstreamHealthMachine(rules())
         #expect(machine.health == .up)
-        #expect(machine.share == UpstreamHealthMachine.wholeShare)
+        #expect(machine.share == UpstreamHealth.wholeShare)
         #expect(machine.nextDeadline == .never)
     }
 

@@ -74,9 +74,7 @@ extension HealthJudge {
 
     private mutating func sendProxyHeader(_ target: HealthTarget) {
         // LOCAL, as the specification has it for connections that nobody is behind (§2.2).
-        let header = ProxyHeader(command: .local)
-        let bytes =
-            target.upstream.proxyHeader == .v1 ? header.encodedV1() : header.encodedV2()
+        let bytes = ProxyHeader(command: .local).encoded(target.upstream.proxyHeader)
         guard case .bytes(bytes.count) = TransferBuffer.send(target.socket.number, bytes.span)
         else {
             self.end(target, failure: "the PROXY header was not taken")
@@ -103,14 +101,10 @@ extension HealthJudge {
 
     private mutating func handshake(_ target: HealthTarget) {
         target.step = .tls
-        let tls = target.tlsSettings
         do throws(TLSSetupError) {
-            target.tls = try TLSSession(
-                clientContext: try self.contexts.upstream(tls),
-                serverName: tls.serverNameIsAddress ? nil : tls.serverName,
-                verifyName: tls.verifies && !tls.serverNameIsAddress ? tls.serverName : nil,
-                verifyAddress: tls.verifies && tls.serverNameIsAddress ? tls.serverName : nil,
-                applicationProtocols: target.applicationProtocols, channel: self.channel)
+            target.tls = try self.contexts.handshake(
+                to: target.tlsSettings, applicationProtocols: target.applicationProtocols,
+                channel: self.channel)
         } catch {
             self.end(target, failure: error.message)
             return

@@ -157,7 +157,7 @@ struct HealthJudge: ~Copyable {
     private mutating func forget(_ place: Int) {
         guard let target = self.targets[place] else { return }
         if target.isChecking { self.letGo(target) }
-        target.standing.setShare(UpstreamStanding.wholeShare)
+        target.standing.setShare(UpstreamHealth.wholeShare)
         target.standing.tell { $0.health = .up }
         self.targets[place] = nil
         self.timers.cancel(place)

@@ -68,15 +68,13 @@ extension Worker {
         case .requestPostgresTLS: self.requestPostgresTLS(index)
         case .awaitGreeting: self.awaitGreeting(index)
         case .handshake: self.startUpstreamHandshake(index)
+        case .ready where connection.value.mysql != nil:
+            // Where its TLS is still to come, the address has not shown yet that it will do.
+            if connection.value.upstreamPlan?.tls == nil { self.noteSuccess(index) }
+            self.startMySQL(index)
         case .ready:
-            // MySQL's TLS is still to come; before it the address has not shown that it will do.
-            let isWhole = connection.value.mysql == nil || connection.value.upstreamPlan?.tls == nil
-            if isWhole { self.noteSuccess(index) }
-            if connection.value.mysql != nil {
-                self.startMySQL(index)
-            } else {
-                self.startRelay(index)
-            }
+            self.noteSuccess(index)
+            self.startRelay(index)
         case .giveUp(let reason): self.refuseUnreachable(index, reason)
         }
     }
@@ -154,10 +152,8 @@ extension Worker {
 
     private mutating func sendProxyHeader(_ index: Int) {
         let connection = self.connections.reference(index)
-        let header = self.proxyHeader(index)
-        let bytes =
-            connection.value.upstreamPlan?.proxyHeader == .v1
-            ? header.encodedV1() : header.encodedV2()
+        let version = connection.value.upstreamPlan?.proxyHeader ?? .none
+        let bytes = self.proxyHeader(index).encoded(version)
         let number = connection.value.upstream.socket.number
         // A fresh socket takes a header whole, or it is not worth having.
         guard case .bytes(bytes.count) = TransferBuffer.send(number, bytes.span) else {
@@ -249,12 +245,8 @@ extension Worker {
         guard let tls = connection.value.upstreamPlan?.tls else { return "not configured" }
         let protocols = connection.value.protocolsForUpstream
         do throws(TLSSetupError) {
-            let context = try self.contexts.upstream(tls)
-            connection.value.upstream.tls = try TLSSession(
-                clientContext: context, serverName: tls.serverNameIsAddress ? nil : tls.serverName,
-                verifyName: tls.verifies && !tls.serverNameIsAddress ? tls.serverName : nil,
-                verifyAddress: tls.verifies && tls.serverNameIsAddress ? tls.serverName : nil,
-                applicationProtocols: protocols, channel: self.channel)
+            connection.value.upstream.tls = try self.contexts.handshake(
+                to: tls, applicationProtocols: protocols, channel: self.channel)
         } catch {
             self.complain(.error, "TLS with an upstream: \(error.message)")
             return error.message

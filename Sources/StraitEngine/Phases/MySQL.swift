@@ -342,16 +342,6 @@ extension Connection {
     }
 }
 
-extension SocketAddress {
-    /// Whether what goes there is on no wire: a UNIX socket, or loopback.
-    fileprivate var staysOnMachine: Bool {
-        switch self {
-        case .unix: true
-        case .ip(let address, _): address.isLoopback
-        }
-    }
-}
-
 extension PeekRules {
     /// Nothing but a ClientHello.
     fileprivate static let tlsOnly = PeekRules(
