@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <resolv.h>
 #include <sched.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -52,6 +53,47 @@ int cstrait_online_cores(int *cores, int capacity) {
     int count = 0;
     for (int core = 0; core < CPU_SETSIZE && count < capacity; core++)
         if (CPU_ISSET(core, &set)) cores[count++] = core;
+    return count;
+}
+
+int cstrait_spawn_closes_from(posix_spawn_file_actions_t *actions, int first) {
+    return posix_spawn_file_actions_addclosefrom_np(actions, first);
+}
+
+/* CMSG_* are macros. */
+ssize_t cstrait_send_descriptors(int socket, const void *bytes, size_t count, const int *descriptors,
+                                 int descriptor_count) {
+    char control[CMSG_SPACE(sizeof(int) * CSTRAIT_DESCRIPTORS_MAX)] = {0};
+    struct iovec part = {.iov_base = (void *)bytes, .iov_len = count};
+    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
+    if (descriptor_count > 0) {
+        size_t length = sizeof(int) * (size_t)descriptor_count;
+        message.msg_control = control;
+        message.msg_controllen = CMSG_SPACE(length);
+        struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+        header->cmsg_level = SOL_SOCKET;
+        header->cmsg_type = SCM_RIGHTS;
+        header->cmsg_len = CMSG_LEN(length);
+        memcpy(CMSG_DATA(header), descriptors, length);
+    }
+    return sendmsg(socket, &message, MSG_NOSIGNAL);
+}
+
+ssize_t cstrait_receive_descriptors(int socket, void *bytes, size_t capacity, int *descriptors,
+                                    int *descriptor_count, int *is_cut) {
+    char control[CMSG_SPACE(sizeof(int) * CSTRAIT_DESCRIPTORS_MAX)];
+    struct iovec part = {.iov_base = bytes, .iov_len = capacity};
+    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = control,
+                             .msg_controllen = sizeof control};
+    ssize_t count = recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
+    *descriptor_count = 0;
+    *is_cut = count >= 0 && (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0;
+    if (count < 0) return count;
+    for (struct cmsghdr *header = CMSG_FIRSTHDR(&message); header; header = CMSG_NXTHDR(&message, header)) {
+        if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) continue;
+        *descriptor_count = (int)((header->cmsg_len - CMSG_LEN(0)) / sizeof(int));
+        memcpy(descriptors, CMSG_DATA(header), sizeof(int) * (size_t)*descriptor_count);
+    }
     return count;
 }
 

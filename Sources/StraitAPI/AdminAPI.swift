@@ -175,6 +175,7 @@ package struct AdminAPI: Service {
             return try Response.sentence(
                 "draining; the process ends when nothing is open any more", status: .accepted)
         }
+        self.addUpgrade(to: router)
         router.delete("/v1/drain") { _, _ in
             switch await control.cancelDrain() {
             case .cancelled:
@@ -187,6 +188,61 @@ package struct AdminAPI: Service {
             case .refused(let reason):
                 return try Response.sentence(reason, status: .conflict)
             }
+        }
+    }
+}
+
+extension AdminAPI {
+    /// What `POST /v1/upgrade` may say; everything may be left out.
+    private struct UpgradeRequest: Decodable {
+        var program: String?
+        var onlyOther: Bool?
+        var timeoutSeconds: UInt32?
+    }
+
+    private func addUpgrade(to router: Router<BasicRequestContext>) {
+        let control = self.control
+        let bodyBytesMax = self.bounds.bodyBytes
+        router.post("/v1/upgrade") { request, _ in
+            let body = Array(try await request.body.collect(upTo: bodyBytesMax).readableBytesView)
+            let wish: UpgradeRequest
+            do {
+                wish = try AnswerJSON.decode(
+                    UpgradeRequest.self, from: body.isEmpty ? Array("{}".utf8) : body)
+            } catch {
+                return try Response.sentence("the body is no upgrade", status: .badRequest)
+            }
+            let longest = Limits.upgradeTimeoutMax.components.seconds
+            let seconds =
+                wish.timeoutSeconds.map(Int64.init) ?? Limits.upgradeTimeout.components.seconds
+            guard (1...longest).contains(seconds) else {
+                return try Response.sentence(
+                    "timeout_seconds is a number from 1 to \(longest)", status: .badRequest)
+            }
+            guard wish.program?.hasPrefix("/") != false else {
+                return try Response.sentence("program is an absolute path", status: .badRequest)
+            }
+            let answer = await control.upgrade(
+                program: wish.program, onlyOther: wish.onlyOther ?? false,
+                within: .seconds(seconds))
+            return try Response.json(answer, status: answer.result == "refused" ? .conflict : .ok)
+        }
+        router.post("/v1/cancel-key") { request, _ in
+            let body = Array(try await request.body.collect(upTo: bodyBytesMax).readableBytesView)
+            let question: CancelKeyQuestion
+            do {
+                question = try AnswerJSON.decode(CancelKeyQuestion.self, from: body)
+            } catch {
+                return try Response.sentence("the body is no cancel key", status: .badRequest)
+            }
+            guard let answer = await control.cancelTarget(of: question) else {
+                return try Response.sentence("not a key of this process", status: .notFound)
+            }
+            return try Response.json(answer)
+        }
+        router.delete("/v1/upgrade") { _, _ in
+            let answer = await control.rollBack()
+            return try Response.json(answer, status: answer.result == "refused" ? .conflict : .ok)
         }
     }
 }

@@ -334,6 +334,8 @@ extension Configuration {
         package var halfClosed: Duration
         /// From SIGTERM to the end of what is open; may be zero.
         package var drain: Duration
+        /// From the hand-over to a newer process to the end of what is open here; may be zero.
+        package var upgrade: Duration
     }
 
     /// Bounds of the whole process.

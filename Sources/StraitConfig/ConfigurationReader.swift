@@ -186,7 +186,8 @@ extension Section {
             connect: self.duration("connect") ?? Limits.connectTimeout,
             idle: self.duration("idle") ?? Limits.idleTimeout,
             halfClosed: self.duration("half_closed") ?? Limits.halfClosedTimeout,
-            drain: self.duration("drain") ?? Limits.drainTimeout)
+            drain: self.duration("drain") ?? Limits.drainTimeout,
+            upgrade: self.duration("upgrade") ?? Limits.upgradeDrainTimeout)
     }
 
     private func tcp() -> Configuration.TCPSettings {

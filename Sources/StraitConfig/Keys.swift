@@ -74,6 +74,9 @@ enum Keys {
         duration(
             "drain", Limits.drainTimeout, 0...86_400_000,
             "From SIGTERM to the end of what is still open."),
+        duration(
+            "upgrade", Limits.upgradeDrainTimeout, 0...2_592_000_000,
+            "From the hand-over to a newer process to the end of what is still open here."),
     ]
 
     static let limits: [Key] = [

@@ -3,7 +3,7 @@
 
 internal import Foundation
 internal import StraitCore
-internal import StraitPosix
+package import StraitPosix
 
 /// Why the operators' socket cannot be had, with a remedy.
 package struct AdminSocketFailure: Error, Sendable, CustomStringConvertible {
@@ -26,17 +26,26 @@ package struct AdminSocket: Sendable {
     /// How long a socket that is there may take to answer a connect.
     private static let connectTimeoutMilliseconds: Int32 = 500
 
+    /// Where this process is reached after another one has taken the path.
+    package let ownPath: String
+
     /// Checks that `path` is free, or left over, and makes the folder to bind in.
-    package init(path: String) throws(AdminSocketFailure) {
+    ///
+    /// - Parameters:
+    ///   - path: Where operators find it.
+    ///   - takesOver: Whether another process may answer there until ``publish()``.
+    /// - Throws: ``AdminSocketFailure`` where it is in use or cannot be made.
+    package init(path: String, takesOver: Bool = false) throws(AdminSocketFailure) {
         self.path = path
-        self.folder = "\(path).\(ProcessInfo.processInfo.processIdentifier)"
+        self.ownPath = "\(path).\(processIdentifier())"
+        self.folder = "\(self.ownPath).new"
         self.bindPath = self.folder + "/s"
         guard self.bindPath.utf8.count <= 107 else {
             throw AdminSocketFailure(
                 description: "admin.unix: \(path) is too long; a socket's path has 107 bytes, "
                     + "and some are needed while it is bound")
         }
-        try Self.refuseLive(path)
+        if !takesOver { try Self.refuseLive(path) }
         do {
             let parent = URL(fileURLWithPath: path).deletingLastPathComponent().path
             if !FileManager.default.fileExists(atPath: parent) {
@@ -62,17 +71,46 @@ package struct AdminSocket: Sendable {
         try files.removeItem(atPath: self.folder)
     }
 
+    /// Gives the socket a second name, ``ownPath``: another process is about to take the first.
+    package func keepReachable() throws(PosixError) {
+        try linkFile(from: self.path, to: self.ownPath)
+    }
+
+    /// Gives the second name up.
+    package func dropOwnPath() { Self.removeFile(self.ownPath) }
+
+    /// Takes the path again, from a process that has taken it over.
+    package func takeBack() throws(PosixError) {
+        try renameReplacing(from: self.ownPath, to: self.path)
+    }
+
     /// Removes the socket, unless another process has taken its place.
     package func remove() {
+        Self.removeFile(self.folder)
+        Self.removeFile(self.ownPath)
         do throws(AdminSocketFailure) {
             try Self.refuseLive(self.path)
-            for path in [self.folder, self.path] where FileManager.default.fileExists(atPath: path)
-            {
-                do { try FileManager.default.removeItem(atPath: path) } catch { continue }
-            }
+            Self.removeFile(self.path)
         } catch {
             return  // somebody else answers there
         }
+    }
+
+    /// Whether nobody listens at `path`.
+    static func isAbandoned(_ path: String) -> Bool {
+        do throws(PosixError) {
+            _ = try BlockingStream(
+                connectingTo: .unix(path: path),
+                timeoutMilliseconds: Self.connectTimeoutMilliseconds)
+            return false
+        } catch {
+            return error.isRefused || error.isAbsent
+        }
+    }
+
+    static func removeFile(_ path: String) {
+        guard FileManager.default.fileExists(atPath: path) else { return }
+        do { try FileManager.default.removeItem(atPath: path) } catch { return }
     }
 
     private static func refuseLive(_ path: String) throws(AdminSocketFailure) {

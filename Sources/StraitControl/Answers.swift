@@ -83,6 +83,10 @@ package struct StatusAnswer: Codable, Hashable, Sendable {
     package var uptimeSeconds: UInt64
     /// Connections that are open now.
     package var openConnections: Int
+    /// The process.
+    package var pid: Int32
+    /// Other processes of this router that finish what is open in them.
+    package var draining: [DrainingProcess]
     /// Whether the last configuration that was read went live.
     package var lastReloadSuccessful: Bool
     /// In the order of the configuration.

@@ -37,6 +37,9 @@ extension ControlPlane {
         control.applyDurations = self.reloads.durations
         control.readiness = self.readiness()
         control.isDraining = self.stage == .draining
+        self.forgetEndedProcesses()
+        control.drainingProcesses = self.draining.count
+        control.upgradeFailures = self.upgradeFailures
         control.connectionsMax = self.connectionsMax
         control.pipesPerWorker = self.shares.pipesPerWorker
         control.unroutedMax = self.live?.snapshot.limits.unroutedConnections ?? 0
@@ -54,6 +57,7 @@ extension ControlPlane {
     /// What is live, in short.
     package func status() async -> StatusAnswer {
         let metrics = await self.workerMetrics()
+        self.forgetEndedProcesses()
         let now = Timestamp(nanoseconds: wallClockNanoseconds())
         let snapshot = self.live?.snapshot
         let directory = self.live?.directory ?? MetricsDirectory()
@@ -63,7 +67,8 @@ extension ControlPlane {
             revision: snapshot?.revision ?? 0, workers: self.fleet.workers,
             workersLive: self.workersLive, started: self.started.description,
             uptimeSeconds: now.seconds - min(self.started.seconds, now.seconds),
-            openConnections: Self.open(metrics),
+            openConnections: Self.open(metrics), pid: processIdentifier(),
+            draining: self.draining,
             lastReloadSuccessful: self.reloads.isLastSuccessful,
             listeners: (snapshot?.listeners ?? []).map { self.listenerAnswer($0) },
             services: (snapshot?.services ?? []).map { service in
@@ -98,7 +103,7 @@ extension ControlPlane {
     /// The address as the kernel has it: a listener with port 0 has got one.
     private func listenerAnswer(_ listener: ListenerPlan) -> StatusAnswer.Listener {
         let socket = self.sockets.sockets.first { $0.id == listener.id }
-        let bound = socket.flatMap { ListenerSockets.boundAddress($0.descriptor) }
+        let bound = socket.flatMap { Sockets.localAddress($0.descriptor) }
         return StatusAnswer.Listener(
             name: listener.name, address: (bound ?? listener.address).description)
     }

@@ -7,6 +7,7 @@ internal import StraitCore
 internal import StraitEngine
 internal import StraitPosix
 internal import StraitSnapshot
+internal import StraitState
 internal import Synchronization
 
 /// What came of taking a drain back.
@@ -40,13 +41,23 @@ extension ControlPlane {
 
     private func performCancelDrain() async -> DrainCancellation {
         guard self.stage == .draining else { return .notDraining }
+        guard !self.upgrades.hasHandedOver else {
+            return .refused("another process has taken over; `strait upgrade --rollback` goes back")
+        }
+        guard !self.isEnding.load(ordering: .acquiring), !self.hasDrained else { return .tooLate }
+        if let reason = await self.acceptAgain() { return .refused("\(reason); the drain goes on") }
+        return .cancelled
+    }
+
+    /// Listens and routes again while a drain is under way; nil, or why not.
+    func acceptAgain() async -> String? {
         guard !self.isEnding.load(ordering: .acquiring), !self.hasDrained, let live = self.live
-        else { return .tooLate }
+        else { return "the process ends" }
         let change: ListenerSocketSet.Change
         do throws(ListenerNotOpened) {
             change = try self.sockets.change(to: live.snapshot, backlogs: live.backlogs)
         } catch {
-            return .refused("\(error.listener.address): \(error.error); the drain goes on")
+            return "\(error.listener.address): \(error.error)"
         }
         self.isResuming = true
         defer { self.isResuming = false }
@@ -60,8 +71,9 @@ extension ControlPlane {
             .apply(live.snapshot, sockets: change.next), revision: revision,
             timeout: Self.applyTimeout)
         for worker in obeying { self.liveRevisions[worker] = revision }
+        self.endHold()
         self.logger.notice("the drain is taken back; revision \(revision) is live again")
-        return .cancelled
+        return nil
     }
 
     /// Drains; false when it was taken back.
@@ -97,6 +109,8 @@ extension ControlPlane {
             deadline: deadline, timeout: allowed + Self.stopTimeout
         ) { await self.closeListeners(unlessCancelledSince: cancelled) }
         guard self.drainsCancelled == cancelled else { return false }
+        if drained { await self.holdForReturn() }
+        guard self.drainsCancelled == cancelled else { return false }
         self.hasDrained = true
         if !drained { self.logger.warning("connections were still open at the deadline") }
         return true
@@ -106,11 +120,26 @@ extension ControlPlane {
     package func hasten() async {
         self.logger.notice("ending at once")
         await self.fleet.hasten()
+        self.endHold()
+    }
+
+    /// A signal ends a process that has handed over as it would end any other: what is open has no
+    /// more time than `timeouts.drain`.
+    func hastenHandedOver() async {
+        guard self.upgrades.hasHandedOver, let live = self.live else { return }
+        let allowed = live.configuration.timeouts.drain
+        await self.fleet.hasten(
+            to: monotonicNow().advanced(byNanoseconds: allowed.nanoseconds))
+        self.endHold()
     }
 
     /// New connections are refused by the kernel from now on, instead of waiting for nobody.
+    ///
+    /// Not where another process accepts them: there the sockets stay open for a way back.
     private func closeListeners(unlessCancelledSince cancelled: Int) {
-        guard self.drainsCancelled == cancelled else { return }
+        guard self.drainsCancelled == cancelled, !self.upgrades.hasHandedOver else {
+            return
+        }
         self.sockets.closeAll()
     }
 

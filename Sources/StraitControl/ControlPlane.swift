@@ -8,6 +8,8 @@ internal import StraitCore
 internal import StraitEngine
 internal import StraitPosix
 internal import StraitSnapshot
+internal import StraitState
+internal import StraitTLS
 internal import Synchronization
 
 /// Why a router could not start.
@@ -37,14 +39,16 @@ package actor ControlPlane: Service {
     let fleet: WorkerFleet
     let started: Timestamp
 
-    var compiler = SnapshotCompiler()
+    /// This process' place in a chain of upgrades.
+    nonisolated let setup: UpgradeSetup
+    var compiler: SnapshotCompiler
     var live: CompiledConfiguration?
     /// By worker: the revision that it has acknowledged last.
     var liveRevisions: [UInt64]
-    var sockets = ListenerSocketSet()
+    var sockets: ListenerSocketSet
     var stage = ReadinessFacts.Stage.starting
-    var epoch: UInt64 = 0
-    var epochStarted = monotonicNow()
+    var epoch: UInt64
+    var epochStarted: Instant
     var reloads = ReloadFacts()
     /// The deadline that an operator gave with a drain.
     var drainRequested: Duration?
@@ -59,6 +63,18 @@ package actor ControlPlane: Service {
     /// One element for each drain that an operator asks for; finished by a signal.
     nonisolated let drains = AsyncStream<Void>.makeStream()
     var lastChange: Task<Void, Never>?
+    /// Newer processes that this one starts.
+    var upgrades = UpgradeMachine()
+    /// By reason.
+    var upgradeFailures: [String: UInt64] = [:]
+    /// The process that this one has taken over from, while it may be gone back to.
+    var predecessor: Predecessor?
+    /// Other processes of this router that finish what is open in them.
+    var draining: [DrainingProcess] {
+        didSet { self.fleet.otherProcessesHaveKeys(!self.draining.isEmpty) }
+    }
+    /// One that waits until this process need not stay to be gone back to.
+    var hold: CheckedContinuation<Void, Never>?
     private var marks: [String: FileMark] = [:]
     private var pendingMarks: [String: FileMark] = [:]
 
@@ -70,10 +86,12 @@ package actor ControlPlane: Service {
     ///   - path: The configuration file, read again at each reload.
     ///   - configuration: What it says now.
     ///   - logger: For everything that an operator should read.
+    ///   - setup: Which process this one takes over from, and what a newer one needs.
     ///   - logLinesDropped: How many log lines were lost.
     /// - Throws: ``StartFailure/engine(_:)`` where no worker can be started.
     package init(
         path: String, configuration: Configuration, logger: Logger,
+        setup: UpgradeSetup = UpgradeSetup(),
         logLinesDropped: @escaping @Sendable () -> UInt64
     ) throws(StartFailure) {
         self.path = path
@@ -83,6 +101,18 @@ package actor ControlPlane: Service {
         self.records = records
         self.names = NameWatcher(logger: logger)
         self.started = Timestamp(nanoseconds: wallClockNanoseconds())
+        self.setup = setup
+        let offered = setup.predecessor?.state
+        self.predecessor = setup.predecessor
+        self.draining = offered?.draining ?? []
+        self.sockets = ListenerSocketSet(inherited: setup.predecessor?.listeners ?? [])
+        self.compiler =
+            offered.map { SnapshotCompiler(ticketRoot: $0.ticketRoot) }
+            ?? SnapshotCompiler()
+        self.epoch = offered?.epoch ?? 0
+        let now = monotonicNow().nanoseconds
+        self.epochStarted = Instant(
+            nanoseconds: now - min(now, offered?.epochAgeNanoseconds ?? 0))
         do throws(EngineError) {
             let cores = StraitPosix.Thread.availableCores().count
             let workers = min(configuration.workers ?? cores, Limits.workersMax)
@@ -92,6 +122,7 @@ package actor ControlPlane: Service {
         } catch {
             throw .engine(error.description)
         }
+        self.fleet.otherProcessesHaveKeys(!(offered?.draining ?? []).isEmpty)
         self.liveRevisions = Array(repeating: 0, count: self.fleet.workers)
         self.compiler.descriptors = DescriptorLimit(
             descriptors: Sockets.descriptorLimit(), workers: self.fleet.workers)
@@ -128,11 +159,13 @@ package actor ControlPlane: Service {
         await withTaskGroup(of: Void.self) { group in
             group.addTask { await self.watch() }
             group.addTask { await self.followNames() }
+            group.addTask { await self.followCancelQuestions() }
             await withGracefulShutdownHandler {
                 for await _ in self.drains.stream where await self.drainUnlessCancelled() { break }
             } onGracefulShutdown: {
                 self.isEnding.store(true, ordering: .releasing)
                 self.drains.continuation.finish()
+                Task { await self.hastenHandedOver() }
             }
             group.cancelAll()
         }
@@ -145,10 +178,12 @@ package actor ControlPlane: Service {
     ) async throws(ConfigurationRefused) -> ReloadVerdict {
         let begin = monotonicNow()
         let old = self.live
-        let revision = (old?.snapshot.revision ?? 0) + 1
+        let before = old?.snapshot.revision ?? self.setup.predecessor?.state.revision ?? 0
+        let revision = before + 1
         let (compiled, compiler, change, compiledAt) = try await self.compile(
             configuration, revision: revision)
         if compiled.warnings != old?.warnings { self.report(compiled.warnings) }
+        if old == nil { await self.predecessor?.waitForGo(revision: revision) }
         self.records.use(configuration.access.destination)
         self.compiler = compiler
         self.live = compiled
@@ -167,7 +202,7 @@ package actor ControlPlane: Service {
             broadcast: liveAt.nanoseconds(since: boundAt),
             now: Timestamp(nanoseconds: wallClockNanoseconds()))
         return ReloadVerdict(
-            oldRevision: old?.snapshot.revision ?? 0, revision: revision,
+            oldRevision: before, revision: revision,
             workersLive: self.workersLive, workers: self.fleet.workers,
             milliseconds: liveAt.nanoseconds(since: begin) / 1_000_000,
             tenantsChanged: TenantMark.changes(

@@ -1,7 +1,7 @@
 // The listening sockets of the process, and their change from one snapshot to the next: all or
 // nothing.
 
-internal import StraitCore
+package import StraitCore
 package import StraitEngine
 package import StraitPosix
 package import StraitSnapshot
@@ -14,13 +14,49 @@ package struct ListenerNotOpened: Error, Sendable {
     package let error: PosixError
 }
 
+/// A listening socket that this process was given, by its predecessor or by systemd.
+package struct InheritedListener: Hashable, Sendable {
+    /// The name of the predecessor's listener; nil where systemd opened it.
+    package var name: String?
+    /// As configured, or as the kernel has it.
+    package var address: SocketAddress
+    /// Owned by who holds this value.
+    package var descriptor: Int32
+
+    /// See the properties.
+    package init(name: String?, address: SocketAddress, descriptor: Int32) {
+        self.name = name
+        self.address = address
+        self.descriptor = descriptor
+    }
+}
+
 /// Open listening sockets by listener id.
 package struct ListenerSocketSet: Sendable {
     /// What is open.
     package private(set) var sockets: [ListenerSocket] = []
+    /// What this process was given, and has no listener for yet.
+    package private(set) var inherited: [InheritedListener]
 
-    /// Nothing is open.
-    package init() {}
+    /// Nothing is open but what was given.
+    package init(inherited: [InheritedListener] = []) { self.inherited = inherited }
+
+    /// What was given for a listener: by name and address, else by address.
+    private func inherited(
+        for listener: ListenerPlan, besides adopted: [Int32: ListenerOptions]
+    ) -> Int32? {
+        let fitting = self.inherited.filter {
+            $0.address == listener.address && adopted[$0.descriptor] == nil
+        }
+        let named = fitting.first { $0.name == listener.name }
+        return (named ?? fitting.first { $0.name == nil || $0.address.port != 0 })?.descriptor
+    }
+
+    /// Closes what was given and no listener wants.
+    package mutating func closeInherited() {
+        for socket in self.inherited { Sockets.close(socket.descriptor) }
+        self.inherited = []
+    }
 
     /// What to do around one change of snapshots.
     package struct Change: Sendable {
@@ -28,6 +64,10 @@ package struct ListenerSocketSet: Sendable {
         package var next: [ListenerSocket]
         /// Opened for it; to be closed when the change is given up.
         package var opened: [ListenerSocket]
+        /// Given to this process, with what they are to be set to.
+        ///
+        /// Another process may accept by them still: they are left alone until the change is kept.
+        var adopted: [Int32: ListenerOptions] = [:]
         /// Not wanted any more; to be closed after every worker has let go.
         package var obsolete: [ListenerSocket]
     }
@@ -45,12 +85,18 @@ package struct ListenerSocketSet: Sendable {
                 continue
             }
             do throws(PosixError) {
-                let descriptor = try ListenerSockets.open(
-                    address: listener.address,
+                let options = ListenerOptions(
                     backlog: backlogs[listener.id] ?? Limits.listenBacklog,
                     defersAccept: listener.serverFirst == nil && listener.protocols != .raw,
                     keepaliveIdleMilliseconds: snapshot.limits.keepaliveIdleMilliseconds,
-                    userTimeoutMilliseconds: snapshot.limits.userTimeoutMilliseconds,
+                    userTimeoutMilliseconds: snapshot.limits.userTimeoutMilliseconds)
+                if let inherited = self.inherited(for: listener, besides: change.adopted) {
+                    change.adopted[inherited] = options
+                    change.next.append(ListenerSocket(id: listener.id, descriptor: inherited))
+                    continue
+                }
+                let descriptor = try Sockets.listen(
+                    on: listener.address, options: options,
                     besides: self.leaving(snapshot, port: listener.address.port))
                 let socket = ListenerSocket(id: listener.id, descriptor: descriptor)
                 change.opened.append(socket)
@@ -65,18 +111,21 @@ package struct ListenerSocketSet: Sendable {
         return change
     }
 
-    /// Open sockets on this port that `snapshot` does not want.
+    /// Open sockets on this port that `snapshot` does not want, also those that were given.
     ///
     /// Until they are closed, a new one may have to share it, as `0.0.0.0:443` with `[::]:443`.
     private func leaving(_ snapshot: Snapshot, port: UInt16) -> [Int32] {
         let wanted = Set(snapshot.listeners.map(\.id))
-        return self.sockets.filter { !wanted.contains($0.id) }.map(\.descriptor)
-            .filter { ListenerSockets.boundAddress($0)?.port == port && port > 0 }
+        let addresses = Set(snapshot.listeners.map(\.address))
+        let ours = self.sockets.filter { !wanted.contains($0.id) }.map(\.descriptor)
+        let given = self.inherited.filter { !addresses.contains($0.address) }.map(\.descriptor)
+        return (ours + given)
+            .filter { Sockets.localAddress($0)?.port == port && port > 0 }
     }
 
     /// Closes what a change opened, because it is given up.
     package func abandon(_ change: Change) {
-        for socket in change.opened { ListenerSockets.close(socket.descriptor) }
+        for socket in change.opened { Sockets.close(socket.descriptor) }
     }
 
     /// Keeps a change.
@@ -84,12 +133,16 @@ package struct ListenerSocketSet: Sendable {
     /// The obsolete sockets are closed: call it when no worker uses them any more.
     package mutating func keep(_ change: Change) {
         self.sockets = change.next
-        for socket in change.obsolete { ListenerSockets.close(socket.descriptor) }
+        for (descriptor, options) in change.adopted {
+            Sockets.adoptListener(descriptor, options: options)
+        }
+        self.inherited.removeAll { change.adopted[$0.descriptor] != nil }
+        for socket in change.obsolete { Sockets.close(socket.descriptor) }
     }
 
     /// Closes all.
     package mutating func closeAll() {
-        for socket in self.sockets { ListenerSockets.close(socket.descriptor) }
+        for socket in self.sockets { Sockets.close(socket.descriptor) }
         self.sockets = []
     }
 }

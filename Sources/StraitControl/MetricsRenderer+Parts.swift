@@ -2,6 +2,7 @@
 
 internal import StraitCore
 internal import StraitEngine
+internal import StraitState
 
 extension MetricsRenderer {
     // MARK: TLS and upstreams
@@ -256,6 +257,16 @@ extension MetricsRenderer {
         }
         text.family("strait_draining", .gauge, "Whether this router is on its way out.")
         text.sample(self.control.isDraining ? 1 : 0)
+        text.family(
+            "strait_draining_processes", .gauge,
+            "Other processes of this router that finish what is open in them.")
+        text.sample(UInt64(self.control.drainingProcesses))
+        text.family(
+            "strait_upgrade_failures_total", .counter,
+            "Newer processes that did not take over, ended, or were gone back from.")
+        for reason in UpgradeFailure.reasons {
+            text.sample(["reason": reason], self.control.upgradeFailures[reason] ?? 0)
+        }
     }
 
     // MARK: The process

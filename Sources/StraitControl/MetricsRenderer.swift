@@ -20,6 +20,10 @@ package struct ControlFacts: Sendable {
     package var readiness = ReadinessAnswer(status: "starting", checks: [])
     /// Whether the router is on its way out.
     package var isDraining = false
+    /// Other processes of this router that finish what is open in them.
+    package var drainingProcesses = 0
+    /// By reason.
+    package var upgradeFailures: [String: UInt64] = [:]
     /// Connections that may be open.
     package var connectionsMax = 0
     /// How many splice pipes a worker may have in use.

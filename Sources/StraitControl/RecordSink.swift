@@ -56,7 +56,9 @@ package final class RecordSink: Sendable {
             case .error: self.logger.error("\(line.message)", metadata: fields)
             }
         case .health(let turn): self.tell(turn)
-        case .applied, .drained, .metrics, .connections, .found, .closed, .stopped: return
+        case .applied, .drained, .metrics, .connections, .found, .closed, .cancelTarget,
+            .cancelUnknown, .stopped:
+            return
         }
     }
 

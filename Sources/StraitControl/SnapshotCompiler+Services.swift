@@ -13,6 +13,20 @@ struct DownstreamPolicy: Hashable, Sendable {
     var clientCertificate: ClientCertificatePolicy
     var clientAuthoritiesPEM: [UInt8]
     var ticketLifetime: Duration
+
+    /// 32 bytes, the same for equal policies in every process: a newer one resumes by the tickets
+    /// that an older one gave.
+    var digest: [UInt8] {
+        let parts =
+            [Array(self.tenant.utf8), Array(self.clientCertificate.rawValue.utf8)]
+            + [self.clientAuthoritiesPEM, bigEndian(self.ticketLifetime.nanoseconds)]
+            + self.applicationProtocols.map(\.bytes)
+        return TLSDigest.sha256(parts.flatMap { bigEndian(UInt64($0.count)) + $0 })
+    }
+}
+
+private func bigEndian(_ number: UInt64) -> [UInt8] {
+    (0..<8).map { UInt8(truncatingIfNeeded: number >> UInt64(56 - 8 * $0)) }
 }
 
 /// What makes one TLS policy towards upstreams another.
@@ -45,21 +59,21 @@ extension SnapshotCompiler {
         let hasTickets =
             service.mode == .terminate && !asks
             && work.configuration.tls.ticketLifetime > .zero
-        let policy = self.policies.number(
-            of: DownstreamPolicy(
-                tenant: tenant.name, applicationProtocols: offered,
-                clientCertificate: service.clientCertificate,
-                clientAuthoritiesPEM: asks ? tenant.clientAuthoritiesPEM : [],
-                ticketLifetime: work.configuration.tls.ticketLifetime))
+        let policy = DownstreamPolicy(
+            tenant: tenant.name, applicationProtocols: offered,
+            clientCertificate: service.clientCertificate,
+            clientAuthoritiesPEM: asks ? tenant.clientAuthoritiesPEM : [],
+            ticketLifetime: work.configuration.tls.ticketLifetime)
+        let context = service.mode == .terminate ? policy.digest : []
         return ServicePlan(
             metricsSlot: self.slot(of: service, tenant: tenant.name), tenant: tenant,
             name: service.name, ownName: service.ownName(domains),
             serviceProtocol: service.serviceProtocol, mode: service.mode,
             applicationProtocols: offered, clientCertificate: service.clientCertificate,
-            policyID: policy,
-            ticketKey: hasTickets ? self.ticketKey(tenant.name, policy, work.epoch) : [],
+            policyID: self.policies.number(of: policy), sessionContext: context,
+            ticketKey: hasTickets ? self.ticketKey(context, work.epoch) : [],
             previousTicketKey: hasTickets && work.epoch > 0
-                ? self.ticketKey(tenant.name, policy, work.epoch - 1) : [],
+                ? self.ticketKey(context, work.epoch - 1) : [],
             ticketLifetimeSeconds: UInt32(
                 clamping: work.configuration.tls.ticketLifetime.nanoseconds / 1_000_000_000),
             upstreams: self.compileUpstreams(service, tenant: tenant.name, &work),
@@ -80,16 +94,9 @@ extension SnapshotCompiler {
         return max(idle, Limits.kubernetesIdleTimeout)
     }
 
-    /// Another tenant, policy or epoch, another key.
-    private func ticketKey(_ tenant: String, _ policy: UInt64, _ epoch: UInt64) -> [UInt8] {
-        var label = Array(tenant.utf8)
-        label.append(0)
-        for number in [policy, epoch] {
-            for shift in stride(from: 56, through: 0, by: -8) {
-                label.append(UInt8(truncatingIfNeeded: number >> UInt64(shift)))
-            }
-        }
-        return TLSTicketKey.derive(root: self.ticketRoot, label: label)
+    /// Another policy, which names its tenant, or another epoch: another key.
+    private func ticketKey(_ policy: [UInt8], _ epoch: UInt64) -> [UInt8] {
+        TLSTicketKey.derive(root: self.ticketRoot, label: policy + bigEndian(epoch))
     }
 
     private mutating func slot(of service: Configuration.Service, tenant: String) -> Int {

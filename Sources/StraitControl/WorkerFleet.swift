@@ -27,6 +27,9 @@ package actor WorkerFleet {
     private var gatherings: [Key: Gathering] = [:]
     private var lastToken: UInt64 = 0
     private let reports: AsyncStream<WorkerReport>
+    /// CancelRequests whose keys another process of this router may have given out; each is to be
+    /// answered by ``answer(_:_:)``; no worker has more than ``Limits/cancelQuestionsMax`` open.
+    package nonisolated let cancelQuestions: AsyncStream<CancelQuestion>
 
     /// Starts the workers.
     ///
@@ -40,10 +43,14 @@ package actor WorkerFleet {
     ) throws(EngineError) {
         let (reports, continuation) = AsyncStream<WorkerReport>.makeStream()
         self.reports = reports
+        let (questions, asking) = AsyncStream<CancelQuestion>.makeStream()
+        self.cancelQuestions = questions
         self.engine = try Engine(workers: workers, pinned: pinned) { report in
             switch report {
             case .accessRecords, .log, .health: log(report)
-            case .applied, .drained, .metrics, .connections, .found, .closed, .stopped:
+            case .cancelUnknown(let question): asking.yield(question)
+            case .applied, .drained, .metrics, .connections, .found, .closed, .cancelTarget,
+                .stopped:
                 continuation.yield(report)
             }
         }
@@ -67,6 +74,16 @@ package actor WorkerFleet {
         return await self.gather(.token(token), timeout: timeout)
     }
 
+    /// Answers one of ``cancelQuestions``.
+    package nonisolated func answer(_ question: CancelQuestion, _ target: CancelTarget?) {
+        self.engine.send(.tellCancelTarget(question, target), to: question.asker)
+    }
+
+    /// Says whether other processes of this router may have given out cancel keys.
+    package nonisolated func otherProcessesHaveKeys(_ doThey: Bool) {
+        self.engine.otherProcessesHaveKeys(doThey)
+    }
+
     /// Gives every worker a snapshot and returns which of them obey it within `timeout`.
     package func apply(
         _ command: WorkerCommand, revision: UInt64, timeout: Duration
@@ -75,6 +92,15 @@ package actor WorkerFleet {
         return await self.gather(.applied(revision), timeout: timeout).compactMap { report in
             if case .applied(let worker, _) = report { worker } else { nil }
         }
+    }
+
+    /// Lets every worker stop accepting, and waits until none does.
+    ///
+    /// Who waits in the listeners' queues is accepted before.
+    package func stopAccepting(timeout: Duration) async {
+        self.engine.broadcast(.drain(deadline: .never))
+        // Mailboxes keep their order: who answers this has obeyed.
+        _ = await self.ask(timeout: timeout) { .collectMetrics(token: $0) }
     }
 
     /// Drains every worker.
@@ -104,8 +130,10 @@ package actor WorkerFleet {
         self.finish(.drained)
     }
 
-    /// Moves the deadline of a drain that is under way to now.
-    package func hasten() { self.engine.broadcast(.drain(deadline: monotonicNow())) }
+    /// Moves the deadline of a drain that is under way.
+    package func hasten(to deadline: Instant = monotonicNow()) {
+        self.engine.broadcast(.drain(deadline: deadline))
+    }
 
     /// Ends every worker; false when some thread has not ended within `timeout`.
     package func stop(timeout: Duration) async -> Bool {
@@ -135,7 +163,7 @@ package actor WorkerFleet {
         var worker: Int?
         switch report {
         case .metrics(let token, _), .connections(let token, _), .found(let token, _),
-            .closed(let token, _):
+            .closed(let token, _), .cancelTarget(let token, _):
             key = .token(token)
         case .applied(let sender, let revision):
             key = .applied(revision)
@@ -146,7 +174,7 @@ package actor WorkerFleet {
         case .stopped(let sender):
             key = .stopped
             worker = sender
-        case .accessRecords, .log, .health: return  // never sent here
+        case .accessRecords, .log, .health, .cancelUnknown: return  // never sent here
         }
         guard var gathering = self.gatherings[key] else { return }
         if let worker {

@@ -244,6 +244,25 @@ package enum Limits {
     package static let halfClosedTimeout = Duration.seconds(300)
     /// From SIGTERM to the end of what is open.
     package static let drainTimeout = Duration.seconds(30)
+    /// From the hand-over to a newer process to the end of what is open in the older one: a psql or
+    /// an ssh that lasts a working day is not cut by a release.
+    package static let upgradeDrainTimeout = Duration.seconds(24 * 3600)
+    /// How long a process that has handed over stays when nothing is open in it any more, so that
+    /// it can be gone back to; where the newer process dies meanwhile, it accepts again.
+    package static let upgradeReturnWindow = Duration.seconds(60)
+    /// How long a newer process may take to be ready, where nobody says.
+    package static let upgradeTimeout = Duration.seconds(30)
+    /// The longest that may be said instead; with the steps after it, shorter than
+    /// ``adminAnswerTimeout``.
+    package static let upgradeTimeoutMax = Duration.seconds(40)
+    /// How long a newer process may take from the word to accept until it does, and an older one
+    /// until it accepts again.
+    package static let upgradeStepTimeout = Duration.seconds(10)
+    /// Older processes of one router that drain at the same time; beyond, no upgrade begins.
+    package static let drainingProcessesMax = 64
+    /// Questions after cancel keys that wait for an older process at once; beyond, the key is
+    /// taken for unknown.
+    package static let cancelQuestionsMax = 64
     /// Addresses that are tried for one connection.
     package static let connectAttempts = 3
     /// From one check of an address to the next.

@@ -20,6 +20,8 @@ package final class Engine: Sendable {
     /// Workers that were told to drain, and not yet to resume.
     private let draining = Mutex<Set<Int>>([])
 
+    private let shared: SharedCounts
+
     /// Starts `workers` threads (1 to ``Limits/workersMax``).
     ///
     /// - Parameters:
@@ -59,6 +61,7 @@ package final class Engine: Sendable {
                     })
             }
             self.mailboxes = mailboxes
+            self.shared = shared
             self.threads = threads
             self.health = health
             self.judge = try StraitPosix.Thread.spawn(name: "health") {
@@ -71,6 +74,11 @@ package final class Engine: Sendable {
 
     /// How many workers there are.
     package var workers: Int { self.mailboxes.count }
+
+    /// Says whether other processes of this router may have given out cancel keys that come here.
+    package func otherProcessesHaveKeys(_ doThey: Bool) {
+        self.shared.keysLieElsewhere.store(doThey, ordering: .relaxed)
+    }
 
     /// Puts a command into one worker's mailbox; false when ``Limits/mailboxMessagesMax`` wait
     /// there.
@@ -88,7 +96,7 @@ package final class Engine: Sendable {
             for worker in self.mailboxes.indices { self.send(command, to: worker) }
             _ = self.health.put(.apply(snapshot))
         case .collectMetrics, .listConnections, .findConnection, .closeConnection,
-            .askCancelTarget, .tellCancelTarget:
+            .askCancelTarget, .tellCancelTarget, .findCancelTarget:
             for worker in self.mailboxes.indices { self.send(command, to: worker) }
         case .drain:
             self.draining.withLock { draining in
@@ -122,6 +130,8 @@ package final class Engine: Sendable {
 
 /// Numbers that all workers add to: what one process may have open.
 final class SharedCounts: Sendable {
+    /// Whether other processes of this router may have given out cancel keys that come here.
+    let keysLieElsewhere = Atomic<Bool>(false)
     private let open = Atomic<Int>(0)
     /// As the descriptors allow.
     let connectionsMax: Int

@@ -37,7 +37,7 @@ struct TLSContextCache {
             clientAuthoritiesPEM: asks ? service.tenant.clientAuthoritiesPEM : nil,
             requiresClientCertificate: service.clientCertificate == .required,
             applicationProtocols: service.applicationProtocols.map(\.bytes),
-            sessionContext: policyBytes(service.policyID),
+            sessionContext: service.sessionContext,
             ticketKey: service.ticketKey, previousTicketKey: service.previousTicketKey,
             ticketLifetimeSeconds: service.ticketLifetimeSeconds)
         return self.keep(key, service.ticketKey, try TLSContext(server: settings))
@@ -86,10 +86,5 @@ struct TLSContextCache {
         self.entries[key] = Entry(
             context: context, ticketKey: ticketKey, lastUse: self.uses)
         return context
-    }
-
-    /// Tenant and policy as bytes: a ticket made under another is not good here.
-    private func policyBytes(_ policy: UInt64) -> [UInt8] {
-        (0..<8).map { UInt8(truncatingIfNeeded: policy >> UInt64(56 - 8 * $0)) }
     }
 }

@@ -31,6 +31,9 @@ extension Worker {
                 countMax: Limits.mailboxCancelsMax)
         case .tellCancelTarget(let question, let target):
             self.learnedCancelTarget(question, target)
+        case .findCancelTarget(let token, let key):
+            self.reports(
+                .cancelTarget(token: token, self.cancels.target(key).map(FoundCancelTarget.init)))
         case .stop:
             self.isStopping = true
             self.letGoOfListeners()
@@ -64,7 +67,6 @@ extension Worker {
             sockets.map { ($0.id, $0.descriptor) }, uniquingKeysWith: { first, _ in first })
         // By the snapshot that their listener belongs to, those in its queue are routed yet.
         for (id, listener) in self.listeners where descriptors[id] != listener.descriptor {
-            self.acceptWaiting(id)
             self.letGo(id)
         }
         self.snapshot = snapshot
@@ -85,7 +87,7 @@ extension Worker {
         self.reports(.applied(worker: self.index, revision: snapshot.revision))
     }
 
-    /// Accepts whoever waits at a listener that is about to go: they would get RST.
+    /// Accepts whoever waits at a listener that is about to go: they might get RST.
     private mutating func acceptWaiting(_ id: Int) {
         guard self.listeners[id]?.isRegistered ?? false else { return }
         for _ in 0..<Limits.lastAcceptsMax / Limits.acceptsPerTurn {
@@ -114,9 +116,16 @@ extension Worker {
     }
 
     /// Stops listening; the plan stays for the connections that came by it.
+    ///
+    /// Who waits at the listener is accepted when its announcements have ended: one of them may
+    /// have woken this worker alone, and another process that shares the socket knows nothing of
+    /// it.
     private mutating func letGo(_ id: Int) {
         guard let listener = self.listeners[id], listener.descriptor >= 0 else { return }
-        if listener.isRegistered { self.poller.remove(listener.descriptor) }
+        if listener.isRegistered {
+            self.poller.remove(listener.descriptor)
+            self.acceptWaiting(id)
+        }
         self.listeners[id]?.isRegistered = false
         self.listeners[id]?.descriptor = -1
     }
@@ -127,6 +136,7 @@ extension Worker {
 
     private mutating func drain(_ deadline: Instant) {
         self.drainDeadline = deadline
+        self.saidDrained = false  // a second drain is answered, too
         self.letGoOfListeners()
     }
 

@@ -49,6 +49,8 @@ struct Worker: ~Copyable {
     var acceptPausedUntil: Instant?
     var drainDeadline: Instant?
     var saidDrained = false
+    /// Questions after cancel keys that wait for other processes.
+    var cancelsAskedElsewhere = 0
     var isStopping = false
 
     /// The body of a worker's thread.

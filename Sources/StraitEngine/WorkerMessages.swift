@@ -3,7 +3,7 @@
 package import StraitCore
 internal import StraitPosix
 package import StraitSnapshot
-internal import StraitState
+package import StraitState
 
 /// A bound, listening socket that every worker shares.
 package struct ListenerSocket: Hashable, Sendable {
@@ -40,6 +40,8 @@ package enum WorkerCommand: Sendable {
     case askCancelTarget(CancelQuestion)
     /// The answer to one's own question.
     case tellCancelTarget(CancelQuestion, CancelTarget?)
+    /// Report what a cancel key stands for that another process of this router was asked for.
+    case findCancelTarget(token: UInt64, CancelKey)
     /// End the thread once nothing is open, or at once.
     case stop
 }
@@ -59,6 +61,11 @@ package enum WorkerReport: Sendable {
     case found(token: UInt64, FoundConnection?)
     /// Answer to `closeConnection`: whether it was open.
     case closed(token: UInt64, Bool)
+    /// Answer to `findCancelTarget`; nil where the key was not given out by this worker.
+    case cancelTarget(token: UInt64, FoundCancelTarget?)
+    /// A CancelRequest whose key nobody here has given out; another process of this router may
+    /// have. To be answered by ``WorkerCommand/tellCancelTarget(_:_:)``.
+    case cancelUnknown(CancelQuestion)
     /// Whole access records, one JSON object a line.
     case accessRecords([UInt8])
     /// Something that an operator should read. Rate-limited by the worker.
@@ -150,21 +157,32 @@ package struct FoundConnection: Sendable {
     }
 }
 
-/// One worker's question to another.
+/// One worker's question to another, or to another process.
 package struct CancelQuestion: Sendable {
     /// The worker that asks.
-    var asker: Int
+    package var asker: Int
     /// Its connection that holds the CancelRequest.
     var token: SlabToken
-    var key: CancelKey
+    /// What is asked for.
+    package var key: CancelKey
     /// What its source may do; see ``CancelBudget``.
     var permit: CancelBudget.Permit
+    /// Whether other processes have been asked.
+    var wasAskedElsewhere = false
 }
 
 /// What a CancelRequest names.
-struct CancelKey: Hashable, Sendable {
-    var processID: UInt32
-    var bytes: [UInt8]
+package struct CancelKey: Hashable, Sendable {
+    /// The upstream's, which the downstream was told.
+    package var processID: UInt32
+    /// 4 to 256 bytes that we gave out.
+    package var bytes: [UInt8]
+
+    /// See the properties.
+    package init(processID: UInt32, bytes: [UInt8]) {
+        self.processID = processID
+        self.bytes = bytes
+    }
 }
 
 /// What a cancel key that we gave out stands for.
@@ -175,4 +193,36 @@ package struct CancelTarget: Sendable {
     var key: [UInt8]
     /// Where the query's connection came from.
     var source: CancelSource
+
+    /// See the properties.
+    package init(
+        service: ServicePlan, upstream: UpstreamPlan, key: [UInt8], source: CancelSource
+    ) {
+        self.service = service
+        self.upstream = upstream
+        self.key = key
+        self.source = source
+    }
+}
+
+/// The same for another process, whose plans are its own.
+package struct FoundCancelTarget: Sendable {
+    /// The tenant's name.
+    package var tenant: String
+    /// The service's name.
+    package var service: String
+    /// Where the query runs.
+    package var upstream: SocketAddress
+    /// The upstream's own key.
+    package var key: [UInt8]
+    /// Where the query's connection came from.
+    package var source: CancelSource
+
+    init(_ target: CancelTarget) {
+        self.tenant = target.service.tenant.name
+        self.service = target.service.name
+        self.upstream = target.upstream.address
+        self.key = target.key
+        self.source = target.source
+    }
 }

@@ -22,6 +22,17 @@ package func renameReplacing(from source: String, to target: String) throws(Posi
     guard status == 0 else { throw PosixError("rename") }
 }
 
+/// Gives a file, a socket included, a second name.
+package func linkFile(from source: String, to target: String) throws(PosixError) {
+    let status = unsafe source.withCString { from in
+        unsafe target.withCString { to in unsafe link(from, to) }
+    }
+    guard status == 0 else { throw PosixError("link") }
+}
+
+/// The number of this process.
+package func processIdentifier() -> Int32 { getpid() }
+
 /// Makes a write to a pipe or socket that nobody reads an error instead of the end of the process.
 package func ignoreBrokenPipes() { _ = signal(SIGPIPE, SIG_IGN) }
 

@@ -15,6 +15,11 @@ package struct PosixError: Error, Hashable, Sendable, CustomStringConvertible {
         self.number = number
     }
 
+    /// What came was not what was agreed upon (EBADMSG).
+    package static func badMessage(_ call: String) -> PosixError {
+        PosixError(call: call, number: EBADMSG)
+    }
+
     /// Takes `errno` as the last call left it.
     init(_ call: String) { self.init(call: call, number: errno) }
 

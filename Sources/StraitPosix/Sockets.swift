@@ -24,6 +24,29 @@ package enum AcceptOutcome: Sendable {
     case exhausted
 }
 
+/// What a listening socket is opened with, and those that are accepted inherit.
+package struct ListenerOptions: Hashable, Sendable {
+    /// How many connections wait to be accepted at most; the kernel may cut it (somaxconn).
+    package var backlog: Int
+    /// Whether the kernel keeps connections to itself until their first bytes have come.
+    package var defersAccept: Bool
+    /// TCP keepalive idle time; 0 leaves the kernel's.
+    package var keepaliveIdleMilliseconds: UInt32
+    /// TCP_USER_TIMEOUT; 0 leaves the kernel's.
+    package var userTimeoutMilliseconds: UInt32
+
+    /// See the properties.
+    package init(
+        backlog: Int, defersAccept: Bool = false, keepaliveIdleMilliseconds: UInt32 = 0,
+        userTimeoutMilliseconds: UInt32 = 0
+    ) {
+        self.backlog = backlog
+        self.defersAccept = defersAccept
+        self.keepaliveIdleMilliseconds = keepaliveIdleMilliseconds
+        self.userTimeoutMilliseconds = userTimeoutMilliseconds
+    }
+}
+
 /// The kernel's socket calls.
 package enum Sockets {
     /// Accepts one connection, non-blocking and closed on exec.
@@ -105,25 +128,17 @@ package enum Sockets {
     /// (SO_REUSEPORT), but only for the moment of this call: a second router started by mistake
     /// must be told that the address is in use.
     package static func listen(
-        on address: SocketAddress, backlog: Int, defersAccept: Bool,
-        keepaliveIdleMilliseconds: UInt32, userTimeoutMilliseconds: UInt32, besides: [Int32] = []
+        on address: SocketAddress, options: ListenerOptions, besides: [Int32] = []
     ) throws(PosixError) -> Int32 {
         let number = try Self.socket(for: address)
         if case .ip(let ip, _) = address {
             Self.setOption(number, SOL_SOCKET, SO_REUSEADDR, 1)
-            Self.setOption(number, Int32(IPPROTO_TCP), TCP_NODELAY, 1)
-            Self.setOption(number, SOL_SOCKET, SO_OOBINLINE, 1)
             if !ip.isIPv4 {
                 let isWildcard = ip.high == 0 && ip.low == 0
                 Self.setOption(number, Int32(IPPROTO_IPV6), IPV6_V6ONLY, isWildcard ? 0 : 1)
             }
-            if defersAccept {
-                Self.setOption(number, Int32(IPPROTO_TCP), cstrait_tcp_defer_accept(), 5)
-            }
-            Self.setKeepalive(
-                number, idleMilliseconds: keepaliveIdleMilliseconds,
-                userTimeoutMilliseconds: userTimeoutMilliseconds)
         }
+        Self.setListenerOptions(number, options)
         Self.sharePort(besides.isEmpty ? [] : besides + [number], true)
         defer { Self.sharePort(besides, false) }
         let bound = unsafe KernelAddress(address).withPointer { pointer, length in
@@ -134,13 +149,40 @@ package enum Sockets {
             Self.close(number)
             throw error
         }
-        guard Glibc.listen(number, Int32(backlog)) == 0 else {
+        guard Glibc.listen(number, Int32(options.backlog)) == 0 else {
             let error = PosixError("listen")
             Self.close(number)
             throw error
         }
         if !besides.isEmpty { Self.sharePort([number], false) }
         return number
+    }
+
+    /// Whether a descriptor is a stream socket that listens.
+    package static func isListening(_ number: Int32) -> Bool {
+        var value: Int32 = 0
+        var length = socklen_t(MemoryLayout<Int32>.size)
+        let status = unsafe getsockopt(number, SOL_SOCKET, SO_ACCEPTCONN, &value, &length)
+        return status == 0 && value == 1
+    }
+
+    /// Gives a listening socket that another process has opened the options of one of ours; who
+    /// waits in its queue goes on waiting.
+    package static func adoptListener(_ number: Int32, options: ListenerOptions) {
+        _ = cstrait_set_nonblocking(number)
+        Self.setListenerOptions(number, options)
+        _ = Glibc.listen(number, Int32(options.backlog))  // only the backlog changes
+    }
+
+    private static func setListenerOptions(_ number: Int32, _ options: ListenerOptions) {
+        guard case .ip? = Self.localAddress(number) else { return }  // not UNIX
+        Self.setOption(number, Int32(IPPROTO_TCP), TCP_NODELAY, 1)
+        Self.setOption(number, SOL_SOCKET, SO_OOBINLINE, 1)
+        Self.setOption(
+            number, Int32(IPPROTO_TCP), cstrait_tcp_defer_accept(), options.defersAccept ? 5 : 0)
+        Self.setKeepalive(
+            number, idleMilliseconds: options.keepaliveIdleMilliseconds,
+            userTimeoutMilliseconds: options.userTimeoutMilliseconds)
     }
 
     private static func sharePort(_ numbers: [Int32], _ isShared: Bool) {

@@ -43,6 +43,9 @@ internal import Glibc
     /// Call it once.
     package func join() { _ = pthread_join(self.identifier, nil) }
 
+    /// Lets its last resources go when it ends; nobody joins it.
+    package func detach() { _ = pthread_detach(self.identifier) }
+
     /// Binds the calling thread to one core.
     ///
     /// Failure is harmless and ignored.

@@ -257,6 +257,8 @@ package final class ServicePlan: Sendable {
     /// Equal for equal TLS policies and different for different ones, over revisions: tickets,
     /// contexts.
     package let policyID: UInt64
+    /// A digest of the TLS policy, 32 bytes, the same in every process: whose ticket is good here.
+    package let sessionContext: [UInt8]
     /// 80 bytes of ticket key for this tenant and policy, the same on every worker; empty: no
     /// tickets.
     package let ticketKey: [UInt8]
@@ -283,7 +285,8 @@ package final class ServicePlan: Sendable {
         metricsSlot: Int, tenant: TenantPlan, name: String, ownName: HostName? = nil,
         serviceProtocol: ServiceProtocol, mode: ServiceMode,
         applicationProtocols: [ApplicationProtocol],
-        clientCertificate: ClientCertificatePolicy, policyID: UInt64, ticketKey: [UInt8],
+        clientCertificate: ClientCertificatePolicy, policyID: UInt64,
+        sessionContext: [UInt8] = [], ticketKey: [UInt8],
         previousTicketKey: [UInt8] = [],
         ticketLifetimeSeconds: UInt32 = UInt32(Limits.ticketLifetime.nanoseconds / 1_000_000_000),
         upstreams: [UpstreamPlan], connectAttempts: Int = Limits.connectAttempts,
@@ -299,6 +302,7 @@ package final class ServicePlan: Sendable {
         self.applicationProtocols = applicationProtocols
         self.clientCertificate = clientCertificate
         self.policyID = policyID
+        self.sessionContext = sessionContext
         self.ticketKey = ticketKey
         self.previousTicketKey = previousTicketKey
         self.ticketLifetimeSeconds = ticketLifetimeSeconds

@@ -9,7 +9,8 @@ package import StraitCore
 /// Whom a CancelRequest is charged to: one IPv4 address, or one IPv6 /64, which is what one host is
 /// given (RFC 4291 §2.5.1).
 package struct CancelSource: Hashable, Sendable {
-    private let address: IPAddress?
+    /// The address that stands for all of the source; nil where there is none.
+    package let address: IPAddress?
 
     /// - Parameter address: Who dialled; nil where that is not known (a UNIX socket): all of those
     ///   are one source.

@@ -41,26 +41,18 @@ struct AdminOptions: ParsableArguments {
     static func request(
         _ method: String, _ target: String, body: [UInt8] = [], path: String, milliseconds: Int32
     ) throws -> (status: Int, body: [UInt8]) {
-        let head =
-            "\(method) \(target) HTTP/1.1\r\nHost: strait\r\nAccept: application/json\r\n"
-            + "Content-Length: \(body.count)\r\nConnection: close\r\n\r\n"
-        let answer: [UInt8]
-        do throws(PosixError) {
-            guard let address = SocketAddress("unix:" + URL(fileURLWithPath: path).path) else {
-                throw PosixError(call: "\(path) is no path of a socket", number: 36)
-            }
-            let stream = try BlockingStream(
-                connectingTo: address, timeoutMilliseconds: milliseconds)
-            try stream.send(Array(head.utf8) + body)
-            answer = try Self.receiveAll(stream)
+        do throws(AdminRequest.Failure) {
+            return try AdminRequest(method, target, body: body)
+                .send(to: path, milliseconds: milliseconds)
         } catch {
-            throw CommandFailure(.unreachable, Self.explain(error, path))
+            switch error {
+            case .noAnswer(let reason):
+                throw CommandFailure(.unreachable, Self.explain(reason, path))
+            case .noRouter(let bytes):
+                throw CommandFailure(
+                    .unreachable, "what answers at \(path) is no router (\(bytes) bytes)")
+            }
         }
-        guard let parsed = HTTPAnswerReader.read(answer) else {
-            throw CommandFailure(
-                .unreachable, "what answers at \(path) is no router (\(answer.count) bytes)")
-        }
-        return parsed
     }
 
     /// Asks, decodes, and makes a failure of an answer that is not 2xx.
@@ -86,16 +78,6 @@ struct AdminOptions: ParsableArguments {
         } catch {
             let text = String(decoding: body, as: UTF8.self)
             return text.isEmpty ? "the router answered \(status)" : text
-        }
-    }
-
-    private static func receiveAll(_ stream: borrowing BlockingStream) throws(PosixError) -> [UInt8]
-    {
-        var bytes: [UInt8] = []
-        while true {
-            let more = try stream.receive(bytesMax: 64 * 1024)
-            guard !more.isEmpty else { return bytes }
-            bytes += more
         }
     }
 
@@ -137,22 +119,5 @@ extension CompletionKind {
         } catch {
             return []  // no router here: a shell has nothing to show, and nobody to tell
         }
-    }
-}
-
-/// Reads a whole HTTP/1.1 answer that ended with its connection.
-package enum HTTPAnswerReader {
-    /// Status and body; nil where it is none.
-    package static func read(_ bytes: [UInt8]) -> (status: Int, body: [UInt8])? {
-        let separator = Array("\r\n\r\n".utf8)
-        guard
-            let end = bytes.indices.first(where: { bytes[$0...].starts(with: separator) })
-        else { return nil }
-        let lines = String(decoding: bytes[..<end], as: UTF8.self).components(separatedBy: "\r\n")
-        let words = lines.first?.split(separator: " ") ?? []
-        guard words.count >= 2, words[0].hasPrefix("HTTP/1."), let status = Int(words[1]) else {
-            return nil
-        }
-        return (status, Array(bytes[(end + separator.count)...]))
     }
 }

@@ -13,6 +13,9 @@ package enum AnswerText {
             "router \(names)  \(answer.status)  revision \(answer.revision) live on "
             + "\(answer.workersLive)/\(answer.workers) workers  up \(answer.uptimeSeconds)s  "
             + "\(answer.openConnections) open\(reload)\n"
+        for process in answer.draining {
+            text += "draining process \(process.pid)  --admin \(process.admin)\n"
+        }
         for listener in answer.listeners {
             text += "listener \(listener.name)  \(listener.address)\n"
         }

@@ -40,7 +40,7 @@ final class RunningConnect: Sendable {
         self.fleet = fleet
         self.note = note
         self.delivery = delivery
-        self.address = set.sockets.first.flatMap { ListenerSockets.boundAddress($0.descriptor) }
+        self.address = set.sockets.first.flatMap { Sockets.localAddress($0.descriptor) }
         self.sockets = Mutex(set)
     }
 

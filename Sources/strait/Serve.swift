@@ -35,6 +35,24 @@ struct ServeCommand: AsyncParsableCommand {
     var check = false
 
     func run() async throws {
+        let predecessor = self.check ? nil : try Self.receivePredecessor()
+        do {
+            try await self.run(takingOverFrom: predecessor)
+        } catch let failure as CommandFailure {
+            predecessor?.refuse(failure.message.isEmpty ? "refused" : failure.message)
+            throw failure
+        }
+    }
+
+    private static func receivePredecessor() throws(CommandFailure) -> Predecessor? {
+        do throws(UpgradeRefusal) {
+            return try Predecessor.receive()
+        } catch {
+            throw CommandFailure(.refused, error.description)
+        }
+    }
+
+    private func run(takingOverFrom predecessor: Predecessor?) async throws {
         let judged = JudgedConfiguration(path: self.config)
         guard let configuration = judged.configuration, judged.errors == 0, !self.check else {
             if self.check {
@@ -42,7 +60,10 @@ struct ServeCommand: AsyncParsableCommand {
             } else {
                 for problem in judged.problems { writeError(problem.text + "\n") }
             }
-            guard self.check, judged.errors == 0 else { throw CommandFailure(.refused) }
+            guard self.check, judged.errors == 0 else {
+                predecessor?.refuse(Self.sentence(judged.problems))
+                throw CommandFailure(.refused)
+            }
             return
         }
         let log = try Self.openLog(configuration.log)
@@ -55,7 +76,8 @@ struct ServeCommand: AsyncParsableCommand {
         }
         logger.notice("\(BuildInformation.text)", metadata: ["config": "\(self.config)"])
         do {
-            try await Self.serve(configuration, path: self.config, logger: logger, log: log)
+            try await Self.serve(
+                configuration, path: self.config, predecessor, logger: logger, log: log)
         } catch let failure as StartFailure {
             throw Self.commandFailure(failure)
         } catch let failure as AdminSocketFailure {
@@ -73,11 +95,19 @@ struct ServeCommand: AsyncParsableCommand {
         }
     }
 
+    /// The first error, and how many there are.
+    private static func sentence(_ problems: [ConfigurationProblem]) -> String {
+        let errors = problems.filter { $0.severity == .error }
+        guard let first = errors.first else { return "nothing was started" }
+        let rest = errors.count == 1 ? "" : " (and \(errors.count - 1) more)"
+        return "nothing was started: \(first.text)\(rest)"
+    }
+
     private static func commandFailure(_ failure: StartFailure) -> CommandFailure {
         switch failure {
         case .refused(let refused):
             for problem in refused.problems { writeError(problem.text + "\n") }
-            return CommandFailure(.refused, "nothing was started")
+            return CommandFailure(.refused, Self.sentence(refused.problems))
         case .engine(let reason): return CommandFailure(.refused, reason)
         }
     }
@@ -85,12 +115,16 @@ struct ServeCommand: AsyncParsableCommand {
     /// Starts everything, runs until the end, in the order in which it must end: router first, API
     /// last.
     private static func serve(
-        _ configuration: Configuration, path: String, logger: Logger, log: LineWriter
+        _ configuration: Configuration, path: String, _ predecessor: Predecessor?, logger: Logger,
+        log: LineWriter
     ) async throws {
-        let socket = try AdminSocket(path: configuration.admin.unixPath)
+        let adminPath = configuration.admin.unixPath
+        let socket = try AdminSocket(
+            path: adminPath, takesOver: predecessor?.adminPath == adminPath)
         defer { socket.remove() }
         let control = try ControlPlane(
             path: path, configuration: configuration, logger: logger,
+            setup: UpgradeSetup(admin: socket, predecessor: predecessor),
             logLinesDropped: { log.droppedLines })
         // Trapped before anything listens: a signal that comes early is not lost and kills nothing.
         let signals = await UnixSignalsSequence(trapping: .sighup, .sigusr1, .sigterm, .sigint)
@@ -102,7 +136,10 @@ struct ServeCommand: AsyncParsableCommand {
             let group = ServiceGroup(
                 configuration: ServiceGroupConfiguration(
                     services: [
-                        .init(service: AdminAPI(control: control, socket: socket, logger: logger)),
+                        .init(
+                            service: AdminAPI(control: control, socket: socket, logger: logger) {
+                                Task { await control.announceServing() }
+                            }),
                         .init(
                             service: control,
                             successTerminationBehavior: .gracefullyShutdownGroup),

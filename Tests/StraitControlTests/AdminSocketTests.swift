@@ -11,9 +11,7 @@ import Testing
         .appendingPathComponent("s-\(UInt32.random(in: 0 ... .max)).sock").path
 
     private func listen(_ path: String) throws -> Int32 {
-        try Sockets.listen(
-            on: .unix(path: path), backlog: 4, defersAccept: false, keepaliveIdleMilliseconds: 0,
-            userTimeoutMilliseconds: 0)
+        try Sockets.listen(on: .unix(path: path), options: ListenerOptions(backlog: 4))
     }
 
     @Test("a published socket is its owner's alone, and the folder that it was bound in is gone")

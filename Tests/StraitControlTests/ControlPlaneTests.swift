@@ -197,11 +197,10 @@ import Testing
             }
         }
         // A port that nobody has: the wildcard addresses do not take 0.
-        let any = try ListenerSockets.open(
-            address: .ip(IPAddress(high: 0, low: 0), port: 0), backlog: 1, defersAccept: false,
-            keepaliveIdleMilliseconds: 0, userTimeoutMilliseconds: 0)
-        let port = try #require(ListenerSockets.boundAddress(any)).port
-        ListenerSockets.close(any)
+        let any = try Sockets.listen(
+            on: .ip(IPAddress(high: 0, low: 0), port: 0), options: ListenerOptions(backlog: 1))
+        let port = try #require(Sockets.localAddress(any)).port
+        Sockets.close(any)
         let rig = try await Rig(text("[::]", port))
         for (revision, host) in [(2, "0.0.0.0"), (3, "[::]"), (4, "127.0.0.1")] {
             try rig.write(text(host, port))
@@ -295,9 +294,8 @@ import Testing
     @Test("a drain whose address is somebody else's by now goes on")
     func addressGone() async throws {
         let free = try Sockets.listen(
-            on: .ip(IPAddress(v4: 0x7F00_0001), port: 0), backlog: 1, defersAccept: false,
-            keepaliveIdleMilliseconds: 0, userTimeoutMilliseconds: 0)
-        let address = try #require(ListenerSockets.boundAddress(free))
+            on: .ip(IPAddress(v4: 0x7F00_0001), port: 0), options: ListenerOptions(backlog: 1))
+        let address = try #require(Sockets.localAddress(free))
         Sockets.close(free)
         let rig = try await Rig(Self.patient.replacingFirst("127.0.0.1:0", with: "\(address)"))
         let control = rig.control
@@ -310,9 +308,7 @@ import Testing
             try Task.checkCancellation()  // the time limit ends it
             await Task.yield()
             do throws(PosixError) {
-                taken = try Sockets.listen(
-                    on: address, backlog: 1, defersAccept: false, keepaliveIdleMilliseconds: 0,
-                    userTimeoutMilliseconds: 0)
+                taken = try Sockets.listen(on: address, options: ListenerOptions(backlog: 1))
             } catch { continue }  // the listener is not closed yet
         }
         guard case .refused(let reason) = await control.cancelDrain() else {

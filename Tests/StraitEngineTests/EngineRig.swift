@@ -130,8 +130,7 @@ final class Upstream: Sendable {
     init(ipv6: Bool = false) throws {
         let ip = ipv6 ? IPAddress(high: 0, low: 1) : IPAddress(v4: 127, 0, 0, 1)
         let descriptor = try Sockets.listen(
-            on: .ip(ip, port: 0), backlog: 128, defersAccept: false, keepaliveIdleMilliseconds: 0,
-            userTimeoutMilliseconds: 0)
+            on: .ip(ip, port: 0), options: ListenerOptions(backlog: 128))
         self.descriptor = descriptor
         guard let address = Sockets.localAddress(descriptor) else {
             throw RigError(description: "an address")
@@ -242,10 +241,9 @@ struct RawSetup {
         applicationProtocols: [ApplicationProtocol] = []
     ) throws {
         let ip = ipv6 ? IPAddress(high: 0, low: 1) : IPAddress(v4: 127, 0, 0, 1)
-        self.listener = try ListenerSockets.open(
-            address: .ip(ip, port: 0), backlog: 128, defersAccept: false,
-            keepaliveIdleMilliseconds: 0, userTimeoutMilliseconds: 0)
-        self.address = try #require(ListenerSockets.boundAddress(self.listener))
+        self.listener = try Sockets.listen(
+            on: .ip(ip, port: 0), options: ListenerOptions(backlog: 128))
+        self.address = try #require(Sockets.localAddress(self.listener))
         let domain = try #require(HostName("acme.example.com"))
         let certificates = CertificateSet(
             id: 1, names: [], wildcards: [domain], certificates: [TestCertificate.plan])
@@ -287,7 +285,7 @@ struct RawSetup {
         try self.rig.apply(snapshot, sockets: [ListenerSocket(id: 0, descriptor: self.listener)])
     }
 
-    func end() { ListenerSockets.close(self.listener) }
+    func end() { Sockets.close(self.listener) }
 }
 
 /// Bytes that differ from place to place, the same for the same count.

@@ -64,8 +64,8 @@ final class Namer: Sendable {
 
     init(_ name: String, at address: SocketAddress? = nil) throws {
         let listener = try Sockets.listen(
-            on: address ?? .ip(IPAddress(v4: 127, 0, 0, 1), port: 0), backlog: 1024,
-            defersAccept: false, keepaliveIdleMilliseconds: 0, userTimeoutMilliseconds: 0)
+            on: address ?? .ip(IPAddress(v4: 127, 0, 0, 1), port: 0),
+            options: ListenerOptions(backlog: 1024))
         self.listener = listener
         self.address = try #require(Sockets.localAddress(listener))
         self.thread = try StraitPosix.Thread.spawn(name: "namer") {

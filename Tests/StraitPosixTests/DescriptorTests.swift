@@ -120,8 +120,7 @@ private func requireNoLeak(_ body: (Int) throws -> Void) throws {
                 for address in [bound, nowhere, .unix(path: "")] {
                     do throws(PosixError) {
                         let number = try Sockets.listen(
-                            on: address, backlog: 1, defersAccept: false,
-                            keepaliveIdleMilliseconds: 0, userTimeoutMilliseconds: 0)
+                            on: address, options: ListenerOptions(backlog: 1))
                         preconditionFailure("listens on \(address) as \(number)")
                     } catch {
                         precondition([EADDRINUSE, ENOENT, EINVAL].contains(error.number))

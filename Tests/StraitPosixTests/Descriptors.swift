@@ -48,9 +48,7 @@ let loopback6 = SocketAddress.ip(IPAddress(high: 0, low: 1), port: 0)
 
 /// A listening socket, which the caller owns.
 func listen(on address: SocketAddress, backlog: Int = 16) throws -> Int32 {
-    try Sockets.listen(
-        on: address, backlog: backlog, defersAccept: false, keepaliveIdleMilliseconds: 0,
-        userTimeoutMilliseconds: 0)
+    try Sockets.listen(on: address, options: ListenerOptions(backlog: backlog))
 }
 
 /// The next connection of a listener, waited for.

@@ -34,8 +34,7 @@ extension Poller {
     @Test("urgent bytes are announced as such, and stay in their place in the stream")
     func urgent() throws {
         let listener = try Sockets.listen(
-            on: .ip(IPAddress(v4: 127, 0, 0, 1), port: 0), backlog: 1, defersAccept: false,
-            keepaliveIdleMilliseconds: 0, userTimeoutMilliseconds: 0)
+            on: .ip(IPAddress(v4: 127, 0, 0, 1), port: 0), options: ListenerOptions(backlog: 1))
         defer { Sockets.close(listener) }
         let address = try #require(Sockets.localAddress(listener))
         let near = OwnedDescriptor(owning: try Sockets.connect(to: address).descriptor)

@@ -43,8 +43,7 @@ import Testing
     ) throws(PosixError) -> OwnedDescriptor {
         OwnedDescriptor(
             owning: try Sockets.listen(
-                on: address, backlog: 8, defersAccept: false, keepaliveIdleMilliseconds: 0,
-                userTimeoutMilliseconds: 0, besides: besides))
+                on: address, options: ListenerOptions(backlog: 8), besides: besides))
     }
 
     @Test(
@@ -174,8 +173,10 @@ import Testing
     func inherited() throws {
         let listener = OwnedDescriptor(
             owning: try Sockets.listen(
-                on: loopback4, backlog: 4, defersAccept: false, keepaliveIdleMilliseconds: 31_000,
-                userTimeoutMilliseconds: 61_500))
+                on: loopback4,
+                options: ListenerOptions(
+                    backlog: 4, keepaliveIdleMilliseconds: 31_000, userTimeoutMilliseconds: 61_500))
+        )
         let bound = try #require(Sockets.localAddress(listener.number))
         let near = OwnedDescriptor(owning: try Sockets.connect(to: bound).descriptor)
         let (number, _) = try accepted(listener.number)

@@ -3,6 +3,7 @@
 #ifndef CSTRAIT_H
 #define CSTRAIT_H
 
+#include <spawn.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/epoll.h>
@@ -20,6 +21,13 @@ int cstrait_set_nonblocking(int descriptor);
 int cstrait_bytes_unacknowledged(int descriptor, int *count);
 int cstrait_pin_thread(int core);
 int cstrait_online_cores(int *cores, int capacity);
+int cstrait_spawn_closes_from(posix_spawn_file_actions_t *actions, int first);
+/* As many as the kernel takes in one message (SCM_MAX_FD). */
+#define CSTRAIT_DESCRIPTORS_MAX 253
+ssize_t cstrait_send_descriptors(int socket, const void *bytes, size_t count, const int *descriptors,
+                                 int descriptor_count);
+ssize_t cstrait_receive_descriptors(int socket, void *bytes, size_t capacity, int *descriptors,
+                                    int *descriptor_count, int *is_cut);
 void cstrait_name_thread(const char *name);
 uint32_t cstrait_epoll_exclusive(void);
 uint32_t cstrait_epoll_edge_triggered(void);

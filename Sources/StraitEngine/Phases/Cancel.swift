@@ -11,6 +11,7 @@ internal import StraitRouting
 internal import StraitSnapshot
 internal import StraitState
 internal import StraitWire
+internal import Synchronization
 
 extension Worker {
     /// A CancelRequest in plain text, or inside TLS that ended here.
@@ -39,8 +40,9 @@ extension Worker {
         if !asked { self.close(index, CloseReason(.local, .cancelLimit)) }
     }
 
-    /// Another worker has answered.
+    /// Another worker has answered, or the control plane for other processes.
     mutating func learnedCancelTarget(_ question: CancelQuestion, _ target: CancelTarget?) {
+        if question.wasAskedElsewhere { self.cancelsAskedElsewhere -= 1 }
         guard let index = self.connections.index(of: question.token),
             self.connections.reference(index).value.phase == .route
         else { return }
@@ -52,7 +54,7 @@ extension Worker {
     ) {
         let connection = self.connections.reference(index)
         guard let target else {
-            self.cancelByListener(index, question.key)
+            if !self.askElsewhere(question) { self.cancelByListener(index, question.key) }
             return
         }
         // Where the tenant is known, by TLS or by the listener, another tenant's key is no key.
@@ -69,6 +71,20 @@ extension Worker {
         connection.value.replay = PostgresPrelude.cancelRequest(
             processID: question.key.processID, key: target.key)
         self.startConnect(index)
+    }
+
+    /// Asks the processes that drain beside this one; false where there are none, or where too many
+    /// questions wait for them.
+    private mutating func askElsewhere(_ question: CancelQuestion) -> Bool {
+        guard !question.wasAskedElsewhere,
+            self.shared.keysLieElsewhere.load(ordering: .relaxed),
+            self.cancelsAskedElsewhere < Limits.cancelQuestionsMax
+        else { return false }
+        self.cancelsAskedElsewhere += 1
+        var question = question
+        question.wasAskedElsewhere = true
+        self.reports(.cancelUnknown(question))
+        return true
     }
 
     private func cancelSource(_ index: Int) -> CancelSource {

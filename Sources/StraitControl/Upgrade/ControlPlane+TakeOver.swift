@@ -1,0 +1,64 @@
+// The newer process' side: it takes over from the one that started it, and can give back.
+
+internal import Logging
+internal import StraitConfig
+internal import StraitCore
+internal import StraitPosix
+
+extension ControlPlane {
+    /// Says that this process accepts and that operators reach it; the one before it drains then.
+    package func announceServing() {
+        guard let predecessor = self.predecessor else { return }
+        self.sockets.closeInherited()
+        if !predecessor.peer.tell(.serving) {
+            self.logger.warning("the process before this one has ended before this one served")
+            self.predecessor = nil
+        }
+    }
+
+    /// Lets the process before this one accept again, and drains.
+    package func rollBack() async -> UpgradeAnswer {
+        await self.inTurn { await $0.performRollBack() }
+    }
+
+    private func performRollBack() async -> UpgradeAnswer {
+        guard self.stage == .serving, let live = self.live, let admin = self.setup.admin,
+            let predecessor = self.predecessor, let older = predecessor.state.draining.first
+        else {
+            return .refused("there is no process to go back to: it has ended, or never was")
+        }
+        let begin = monotonicNow()
+        do throws(PosixError) {
+            try admin.keepReachable()
+        } catch {
+            return .refused("the operators' socket gets no second name: \(error)")
+        }
+        // Not bounded in time: a process that hangs may yet answer, and then both would accept.
+        var answer: UpgradeMessage?
+        if predecessor.peer.tell(.takeBack) { answer = await predecessor.peer.next() }
+        guard case .resumed? = answer else {
+            admin.dropOwnPath()
+            guard case .notResumed(let reason)? = answer else {
+                self.predecessor = nil
+                return .refused("process \(older.pid) has ended; this one serves on")
+            }
+            return .refused("\(reason); this one serves on")
+        }
+        self.predecessor = nil
+        let spent = monotonicNow().nanoseconds(since: begin) / 1_000_000
+        await self.fleet.stopAccepting(timeout: Self.answerTimeout)
+        let open = await self.openConnections()
+        let allowed = live.configuration.timeouts.upgrade
+        self.requestDrain(within: allowed)
+        let told = UpgradeAnswer(
+            result: "done",
+            text: "process \(older.pid) accepts again after \(spent) ms; process "
+                + "\(processIdentifier()) finishes \(open) connections, at most "
+                + "\(DurationText.text(allowed)), and answers at \(admin.ownPath)",
+            pid: older.pid,
+            draining: DrainingProcess(pid: processIdentifier(), admin: admin.ownPath),
+            openConnections: open, milliseconds: spent)
+        self.logger.notice("rolled back: \(told.text)")
+        return told
+    }
+}

@@ -1,0 +1,256 @@
+// A newer process takes over: it gets the listeners, accepts once it is ready, and this one drains.
+// Whatever fails on the way, one of the two accepts.
+
+internal import Logging
+internal import StraitConfig
+internal import StraitCore
+internal import StraitEngine
+internal import StraitPosix
+internal import StraitSnapshot
+internal import StraitState
+internal import Synchronization
+
+extension ControlPlane {
+    /// Starts a newer process with this one's own arguments and lets it take over.
+    ///
+    /// - Parameters:
+    ///   - program: A path; nil for where this process was started from.
+    ///   - onlyOther: Whether nothing is done where the program is the one that runs.
+    ///   - timeout: How long the new process may take to be ready.
+    /// - Returns: What came of it; where it is refused this process serves on.
+    package func upgrade(
+        program: String?, onlyOther: Bool, within timeout: Duration
+    ) async -> UpgradeAnswer {
+        await self.inTurn {
+            await $0.performUpgrade(program: program, onlyOther: onlyOther, within: timeout)
+        }
+    }
+
+    private func performUpgrade(
+        program: String?, onlyOther: Bool, within timeout: Duration
+    ) async -> UpgradeAnswer {
+        let path = program ?? self.setup.program
+        if onlyOther, !UpgradeSetup.isOther(path) {
+            return .unchanged("\(path) is the program that runs")
+        }
+        guard self.stage == .serving, let live = self.live, let admin = self.setup.admin,
+            self.upgrades.isServing
+        else { return .refused("this process does not serve, or is on its way out") }
+        guard processIdentifier() != 1 else {
+            return .refused(
+                "process 1 cannot be upgraded: what it started ends with it; replace the container")
+        }
+        self.forgetEndedProcesses()
+        guard self.draining.count < Limits.drainingProcessesMax else {
+            return .refused(
+                "\(self.draining.count) older processes drain already; wait for them, or end them")
+        }
+        let begin = monotonicNow()
+        _ = self.upgrades.requested()
+        do throws(UpgradeFailed) {
+            let successor = try self.start(path, live, admin)
+            do throws(UpgradeFailed) {
+                try await self.follow(successor, within: timeout, admin)
+            } catch {
+                admin.dropOwnPath()
+                successor.end()
+                throw error
+            }
+            return await self.handedOver(to: successor, since: begin, live, admin)
+        } catch {
+            _ = self.upgrades.failed(error.failure)
+            self.upgradeFailures[error.failure.name, default: 0] += 1
+            let reason = error.failure.text
+            self.logger.error("not upgraded: \(reason); this process serves on")
+            return .refused("\(reason); this process serves on")
+        }
+    }
+
+    private func start(
+        _ path: String, _ live: CompiledConfiguration, _ admin: AdminSocket
+    ) throws(UpgradeFailed) -> Successor {
+        let names = Dictionary(
+            live.snapshot.listeners.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
+        let listeners = self.sockets.sockets.compactMap { socket in
+            names[socket.id].map {
+                InheritedListener(
+                    name: $0.name, address: $0.address, descriptor: socket.descriptor)
+            }
+        }
+        let state = OfferedState(
+            ticketRoot: self.compiler.ticketRoot, epoch: self.epoch,
+            epochAgeNanoseconds: monotonicNow().nanoseconds(since: self.epochStarted),
+            revision: live.snapshot.revision, admin: admin.path,
+            draining: [DrainingProcess(pid: processIdentifier(), admin: admin.ownPath)]
+                + self.draining)
+        do throws(PosixError) {
+            let successor = try Successor(program: path, listeners, state)
+            self.logger.notice(
+                "upgrading: \(path) starts", metadata: ["pid": "\(successor.process.identifier)"])
+            return successor
+        } catch {
+            throw UpgradeFailed(.refused("\(path) cannot be started: \(error)"))
+        }
+    }
+
+    /// Waits until the successor is ready, tells it to accept, and waits until it does.
+    private func follow(
+        _ successor: Successor, within timeout: Duration, _ admin: AdminSocket
+    ) async throws(UpgradeFailed) {
+        guard case .ready = try await self.next(of: successor, within: timeout) else {
+            throw UpgradeFailed(.refused("it said something else than that it is ready"))
+        }
+        do throws(PosixError) {
+            try admin.keepReachable()
+        } catch {
+            throw UpgradeFailed(.refused("the operators' socket gets no second name: \(error)"))
+        }
+        _ = self.upgrades.successorReady()
+        successor.peer.tell(.go)
+        guard case .serving = try await self.next(of: successor, within: Limits.upgradeStepTimeout)
+        else {
+            throw UpgradeFailed(.refused("it said something else than that it serves"))
+        }
+        _ = self.upgrades.successorServes()
+    }
+
+    private func next(
+        of successor: Successor, within timeout: Duration
+    ) async throws(UpgradeFailed) -> UpgradeMessage {
+        let deadline = monotonicNow().advanced(byNanoseconds: timeout.nanoseconds)
+        switch await successor.peer.next(within: timeout) {
+        case .failed(let reason)?: throw UpgradeFailed(.refused(reason))
+        case let message?: return message
+        case nil: throw UpgradeFailed(monotonicNow() < deadline ? .gone : .late)
+        }
+    }
+
+    private func handedOver(
+        to successor: Successor, since begin: Instant, _ live: CompiledConfiguration,
+        _ admin: AdminSocket
+    ) async -> UpgradeAnswer {
+        let spent = monotonicNow().nanoseconds(since: begin) / 1_000_000
+        await self.fleet.stopAccepting(timeout: Self.answerTimeout)
+        let open = await self.openConnections()
+        let allowed = live.configuration.timeouts.upgrade
+        self.requestDrain(within: allowed)
+        self.predecessor?.peer.tell(.released)
+        self.predecessor = nil
+        Task { await self.listen(to: successor, admin) }
+        let answer = UpgradeAnswer(
+            result: "done",
+            text: "process \(successor.process.identifier) accepts after \(spent) ms; process "
+                + "\(processIdentifier()) finishes \(open) connections, at most "
+                + "\(DurationText.text(allowed)), and answers at \(admin.ownPath)",
+            pid: successor.process.identifier,
+            draining: DrainingProcess(pid: processIdentifier(), admin: admin.ownPath),
+            openConnections: open, milliseconds: spent)
+        self.logger.notice("upgraded: \(answer.text)")
+        return answer
+    }
+
+    // MARK: The way back
+
+    /// Hears the successor while this process drains.
+    private func listen(to successor: Successor, _ admin: AdminSocket) async {
+        while let message = await successor.peer.next() {
+            switch message {
+            case .takeBack: successor.peer.tell(await self.comeBack(.rolledBack, from: successor))
+            case .released:
+                self.upgrades.released()
+                self.endHold()
+            case .version, .listeners, .offer, .go, .resumed, .notResumed, .ready, .failed,
+                .serving:
+                continue
+            }
+        }
+        successor.forget()
+        _ = await self.comeBack(.gone, from: successor)
+    }
+
+    /// Accepts again, because the successor gives back or is gone.
+    private func comeBack(
+        _ failure: UpgradeFailure, from successor: Successor
+    ) async -> UpgradeMessage {
+        await self.inTurn { control in
+            guard control.upgrades.mayReturn, let admin = control.setup.admin else {
+                return .notResumed("the process before this one goes on without it")
+            }
+            if case .some(let reason) = await control.acceptAgain() { return .notResumed(reason) }
+            _ = control.upgrades.failed(failure)
+            control.upgradeFailures[failure.name, default: 0] += 1
+            do throws(PosixError) {
+                try admin.takeBack()
+            } catch {
+                control.logger.error("the operators' socket stays at \(admin.ownPath): \(error)")
+            }
+            if failure == .rolledBack {
+                control.draining.append(
+                    DrainingProcess(
+                        pid: successor.process.identifier,
+                        admin: "\(admin.path).\(successor.process.identifier)"))
+                control.logger.notice("rolled back: this process accepts again")
+            } else {
+                control.logger.error(
+                    "process \(successor.process.identifier) has ended; this one accepts again")
+            }
+            return .resumed
+        }
+    }
+
+    /// Stays for a while when nothing is open any more: the successor may fail or give back.
+    func holdForReturn() async {
+        guard self.upgrades.mayReturn, !self.isEnding.load(ordering: .acquiring) else { return }
+        let window = Task {
+            do { try await Task.sleep(for: Limits.upgradeReturnWindow) } catch { return }
+            self.endHold()
+        }
+        await withCheckedContinuation { self.hold = $0 }
+        window.cancel()
+    }
+
+    /// Ends that wait.
+    func endHold() {
+        self.hold?.resume()
+        self.hold = nil
+    }
+
+    /// Forgets draining processes that have ended; what they left of their sockets is removed.
+    func forgetEndedProcesses() {
+        self.draining.removeAll { process in
+            guard AdminSocket.isAbandoned(process.admin) else { return false }
+            AdminSocket.removeFile(process.admin)
+            return true
+        }
+    }
+}
+
+/// Why an upgrade failed, inside this file.
+private struct UpgradeFailed: Error {
+    let failure: UpgradeFailure
+    init(_ failure: UpgradeFailure) { self.failure = failure }
+}
+
+extension UpgradeFailure {
+    /// For people.
+    fileprivate var text: String {
+        switch self {
+        case .refused(let reason): reason
+        case .gone: "the new process ended before it took over; the log has its own words"
+        case .late: "the new process was not ready in time"
+        case .rolledBack: "rolled back"
+        }
+    }
+}
+
+extension UpgradeAnswer {
+    static func refused(_ reason: String) -> UpgradeAnswer { .init("refused", reason) }
+
+    static func unchanged(_ reason: String) -> UpgradeAnswer { .init("unchanged", reason) }
+
+    private init(_ result: String, _ reason: String) {
+        self.init(
+            result: result, text: reason, pid: processIdentifier(), draining: nil,
+            openConnections: 0, milliseconds: 0)
+    }
+}

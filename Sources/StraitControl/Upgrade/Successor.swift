@@ -1,0 +1,86 @@
+// The newer process, as the one that started it sees it.
+
+internal import Foundation
+internal import StraitCore
+internal import StraitEngine
+internal import StraitPosix
+
+/// A process that was started to take over.
+struct Successor: Sendable {
+    let process: ChildProcess
+    let peer: UpgradePeer
+
+    /// Starts `program` as this process was started, and offers it everything.
+    init(
+        program: String, _ listeners: [InheritedListener], _ state: OfferedState
+    ) throws(PosixError) {
+        let (ours, theirs) = try MessageSocket.pair()
+        let variables = ProcessInfo.processInfo.environment
+            .filter { !Self.variablesOfOneProcess.contains($0.key) }
+            .map { "\($0.key)=\($0.value)" }
+        let mark = "\(UpgradeLink.variable)=\(ChildProcess.inheritedDescriptor)"
+        let process = try withExtendedLifetime(theirs) { () throws(PosixError) in
+            try ChildProcess.spawn(
+                program: program, arguments: Array(CommandLine.arguments.dropFirst()),
+                environment: variables + [mark], inherited: theirs.number)
+        }
+        self.process = process
+        do throws(PosixError) {
+            let link = UpgradeLink(socket: ours)
+            self.peer = try UpgradePeer(link)
+            // On a thread of its own, because it waits where the other process does not read.
+            try Thread.spawn(name: "offer") {
+                do throws(PosixError) {
+                    try Self.offer(listeners, state, over: link)
+                } catch {
+                    link.socket.shutdown()
+                }
+            }.detach()
+        } catch {
+            process.end(atOnce: true)
+            Self.reap(process)
+            throw error
+        }
+    }
+
+    /// Ours, and those of sd_listen_fds(3) and sd_watchdog_enabled(3) that name one process.
+    private static let variablesOfOneProcess: Set<String> = [
+        UpgradeLink.variable, "LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "WATCHDOG_PID",
+    ]
+
+    /// Sends the listeners and what belongs to them.
+    static func offer(
+        _ listeners: [InheritedListener], _ state: OfferedState, over link: UpgradeLink
+    ) throws(PosixError) {
+        try link.send(.version(UpgradeMessage.spoken))
+        var rest = listeners[...]
+        while !rest.isEmpty {
+            let part = rest.prefix(MessageSocket.descriptorsMax)
+            rest = rest.dropFirst(part.count)
+            try link.send(
+                .listeners(
+                    part.map {
+                        OfferedListener(name: $0.name ?? "", address: $0.address.description)
+                    }), descriptors: part.map(\.descriptor))
+        }
+        try link.send(.offer(state))
+    }
+
+    /// Ends it, and forgets it when it has ended.
+    func end() {
+        self.peer.end()
+        self.process.end(atOnce: true)
+        self.forget()
+    }
+
+    /// Waits for its end on a thread of its own, so that it does not stay a zombie.
+    func forget() { Self.reap(self.process) }
+
+    private static func reap(_ process: ChildProcess) {
+        do throws(PosixError) {
+            try Thread.spawn(name: "reaper") { process.reap() }.detach()
+        } catch {
+            return  // it stays a zombie until this process ends
+        }
+    }
+}
