@@ -109,7 +109,7 @@ extension ControlPlane {
             deadline: deadline, timeout: allowed + Self.stopTimeout
         ) { await self.closeListeners(unlessCancelledSince: cancelled) }
         guard self.drainsCancelled == cancelled else { return false }
-        if drained { await self.holdForReturn() }
+        if drained { await self.holdForReturn(until: deadline) }
         guard self.drainsCancelled == cancelled else { return false }
         self.hasDrained = true
         if !drained { self.logger.warning("connections were still open at the deadline") }

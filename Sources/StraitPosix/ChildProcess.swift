@@ -77,6 +77,6 @@ package struct ChildProcess: Hashable, Sendable {
     }
 
     deinit {
-        unsafe self.pointers.forEach { unsafe free($0) }
+        for index in unsafe self.pointers.indices { unsafe free(self.pointers[index]) }
     }
 }

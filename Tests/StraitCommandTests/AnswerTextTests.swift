@@ -15,7 +15,8 @@ import strait
             """
             {"version":"1","router":"r-1","region":"eu","status":"ready","revision":3,"workers":2,
             "workers_live":2,"started":"2026-01-01T00:00:00.000Z","uptime_seconds":5,
-            "open_connections":1,"last_reload_successful":false,
+            "open_connections":1,"last_reload_successful":false,"pid":7,
+            "draining":[{"pid":6,"admin":"/run/a.sock.6"}],
             "listeners":[{"name":"public","address":"[::]:443"}],
             "services":[{"tenant":"acme","service":"www","protocol":"web","mode":"terminate",
             "upstreams":[{"address":"10.0.0.1:80","health":"up","weight":1,"backup":false,"open":1},
@@ -31,6 +32,7 @@ import strait
             AnswerText.status(answer) == """
                 router r-1 (eu)  ready  revision 3 live on 2/2 workers  up 5s  1 open  last reload \
                 REFUSED
+                draining process 6  --admin /run/a.sock.6
                 listener public  [::]:443
                 SERVICE   PROTOCOL  MODE         UPSTREAMS                OPEN
                 acme/www  web       terminate    10.0.0.1:80 10.0.0.2:80  1

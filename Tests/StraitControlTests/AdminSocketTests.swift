@@ -62,4 +62,25 @@ import Testing
         let long = "/tmp/" + String(repeating: "x", count: 120)
         #expect(throws: AdminSocketFailure.self) { try AdminSocket(path: long) }
     }
+
+    @Test("a process that takes over gets the path, and the one before keeps its second name")
+    func takeOver() throws {
+        let older = try AdminSocket(path: self.path)
+        let first = try self.listen(older.bindPath)
+        try older.publish()
+        try older.keepReachable()
+        #expect(throws: AdminSocketFailure.self) { try AdminSocket(path: self.path) }
+        let newer = "\(self.path).newer"
+        let second = try self.listen(newer)
+        try renameReplacing(from: newer, to: self.path)
+        Sockets.close(second)
+        _ = try BlockingStream(
+            connectingTo: .unix(path: older.ownPath), timeoutMilliseconds: 1000)
+        try older.takeBack()
+        _ = try BlockingStream(connectingTo: .unix(path: self.path), timeoutMilliseconds: 1000)
+        #expect(!FileManager.default.fileExists(atPath: older.ownPath))
+        Sockets.close(first)
+        older.remove()
+        #expect(!FileManager.default.fileExists(atPath: self.path))
+    }
 }

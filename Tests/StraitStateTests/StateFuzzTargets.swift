@@ -17,6 +17,7 @@ enum StateFuzzTarget: String, CaseIterable, Sendable {
     case upstreamHealth
     case upstreamChoice
     case mysql
+    case upgrade
 
     /// The promise that was broken over `script`, nil when all were kept; traps are the caller's to
     /// see.
@@ -32,6 +33,7 @@ enum StateFuzzTarget: String, CaseIterable, Sendable {
         case .upstreamHealth: UpstreamFuzz.health(script)
         case .upstreamChoice: UpstreamFuzz.choice(script)
         case .mysql: MySQLFuzz.violation(script)
+        case .upgrade: UpgradeFuzz.violation(script)
         }
     }
 

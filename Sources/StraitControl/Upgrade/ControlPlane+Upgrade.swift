@@ -198,15 +198,19 @@ extension ControlPlane {
         }
     }
 
-    /// Stays for a while when nothing is open any more: the successor may fail or give back.
-    func holdForReturn() async {
+    /// Stays for a while when nothing is open any more, but not beyond `deadline`: the successor
+    /// may fail or give back.
+    func holdForReturn(until deadline: Instant) async {
+        let left = Duration.nanoseconds(
+            Int64(clamping: deadline.nanoseconds(since: monotonicNow())))
+        let window = min(Limits.upgradeReturnWindow, left)
         guard self.upgrades.mayReturn, !self.isEnding.load(ordering: .acquiring) else { return }
-        let window = Task {
-            do { try await Task.sleep(for: Limits.upgradeReturnWindow) } catch { return }
+        let expiry = Task {
+            do { try await Task.sleep(for: window) } catch { return }
             self.endHold()
         }
         await withCheckedContinuation { self.hold = $0 }
-        window.cancel()
+        expiry.cancel()
     }
 
     /// Ends that wait.

@@ -2,7 +2,7 @@
 
 internal import Foundation
 internal import StraitCore
-internal import StraitPosix
+package import StraitPosix
 
 /// Why a process that was started to take over cannot.
 package struct UpgradeRefusal: Error, Sendable, CustomStringConvertible {
@@ -37,7 +37,11 @@ package struct Predecessor: Sendable {
     }
 
     /// Receives an offer over one end of a pair.
-    static func receive(from socket: MessageSocket) throws(UpgradeRefusal) -> Predecessor {
+    ///
+    /// - Parameter socket: What the other process sends to.
+    /// - Returns: What it hands over.
+    /// - Throws: ``UpgradeRefusal`` where the offer cannot be read, or is of another version.
+    package static func receive(from socket: MessageSocket) throws(UpgradeRefusal) -> Predecessor {
         let link = UpgradeLink(socket: socket)
         var listeners: [InheritedListener] = []
         do throws(PosixError) {

@@ -1,0 +1,176 @@
+// A newer process takes over while people work: nobody is cut, nobody is refused.
+
+import Foundation
+import Glibc
+import Testing
+
+extension EndToEnd {
+    @Suite("Upgrades", .serialized) struct UpgradeTests {
+        @Test(
+            "fifty upgrades and ten rollbacks under load fail no connection and cut none",
+            .timeLimit(.minutes(10)))
+        func manyUnderLoad() async throws {
+            let target = try await Upgradable.start("upgrades")
+            let held = try await LongLived.start("upgrades-first", through: target)
+            let load = try Daemon.start(
+                "upgrades-load",
+                [
+                    Programs.python, Programs.script("load.py"), "127.0.0.1", "\(target.shared)",
+                    target.rig.certificates.hostAuthority, "www.acme.test", "\(transferBytes)",
+                ], in: target.rig.shell)
+            try await load.ready("it runs") { load.log.contains("running") }
+            var last = target.router.daemon.pid
+            var later: [LongLived] = []
+            for round in 1...50 {
+                let output = try await target.upgrade()
+                try #require(output.succeeded, "round \(round): \(output)")
+                var now = try #require(try await target.pids().first)
+                try #require(now != last)
+                if round.isMultiple(of: 5) {
+                    later.append(
+                        try await LongLived.start("upgrades-\(round)", through: target))
+                    let back = try await target.upgrade(["--rollback"])
+                    try #require(back.succeeded, "round \(round): \(back)")
+                    now = try #require(try await target.pids().first)
+                    try #require(now == last, "the process before accepts again")
+                }
+                last = now
+            }
+            load.signal(SIGTERM)
+            let status = try await eventually("the load ends", within: 120) { load.exitStatus }
+            #expect(status == 0, "\(load.log)")
+            #expect(load.log.contains("failed 0"), "\(load.log)")
+            for connections in [held] + later { #expect(try await connections.end() == []) }
+            try await target.stop()
+        }
+
+        @Test(
+            "a new process that fails before it accepts changes nothing", .timeLimit(.minutes(2)))
+        func failing() async throws {
+            let target = try await Upgradable.start("upgrade-fails")
+            let held = try await LongLived.start("upgrade-fails", through: target)
+            let pid = target.router.daemon.pid
+            let missing = try await target.upgrade(["--binary", "/no/such/program"])
+            #expect(missing.status == 1 && missing.standardError.contains("No such file"))
+            let ending = try await target.upgrade(["--binary", "/bin/false"])
+            #expect(ending.status == 1 && ending.standardError.contains("ended before"))
+            let silent = try target.script("silent", "exec sleep 60")
+            let late = try await target.upgrade(["--binary", silent, "--timeout", "1"])
+            #expect(late.status == 1 && late.standardError.contains("not ready in time"))
+            try target.router.rewrite(target.body.replacing("upgrade: 1h", with: "upgrade: soon"))
+            let wrong = try await target.upgrade()
+            #expect(wrong.status == 1 && wrong.standardError.contains("timeouts.upgrade"))
+            try target.router.rewrite(target.body)
+            let taken = "127.0.0.1:\(target.rig.web.plainPort)"
+            try target.router.rewrite(target.body.replacing("[::]:\(target.mysql)", with: taken))
+            let occupied = try await target.upgrade()
+            #expect(occupied.status == 1 && occupied.standardError.contains("E2506"), "\(occupied)")
+            try target.router.rewrite(target.body)
+            #expect(try await target.status() == "200")
+            #expect(try await target.pids() == [pid])
+            for (reason, count) in [("gone", 1.0), ("late", 1.0), ("refused", 3.0)] {
+                let counted = try await target.router.metric(
+                    "strait_upgrade_failures_total", ["reason=\"\(reason)\""])
+                #expect(counted == count, "\(reason)")
+            }
+            #expect(try await held.end() == [])
+            try await target.stop()
+        }
+
+        @Test(
+            "a new process that is killed at any moment leaves the old one serving",
+            .timeLimit(.minutes(3)))
+        func killed() async throws {
+            let target = try await Upgradable.start("upgrade-killed")
+            let held = try await LongLived.start("upgrade-killed", through: target)
+            let pid = target.router.daemon.pid
+            for milliseconds in stride(from: 0, through: 200, by: 10) {
+                let seconds = String(format: "%.3f", Double(milliseconds) / 1000)
+                let doomed = try target.script(
+                    "doomed", "(sleep \(seconds); kill -9 $$) & exec \(Programs.strait) \"$@\"")
+                _ = try await target.upgrade(["--binary", doomed])
+                try await eventually("after \(milliseconds) ms the old one serves", within: 20) {
+                    // Nobody answers operators for the moment until the old one has seen the end.
+                    (try? await target.pids()) == [pid]
+                }
+                #expect(try await target.status() == "200")
+            }
+            #expect(try await held.end() == [])
+            try await target.stop()
+        }
+
+        @Test("what the old process gave out is good in the new one", .timeLimit(.minutes(2)))
+        func givenOut() async throws {
+            let target = try await Upgradable.start("upgrade-keys")
+            let ticket = "\(target.rig.shell.directory)/upgrade-ticket"
+            let save = ["-sess_out", ticket]
+            #expect(
+                try await target.rig.ticketed("-tls1_3", port: target.shared, save) == "New 200")
+            let sleeper = try await Sleeper.start(
+                "upgrade-sleeper", target.postgres, on: target.rig.postgres15, psql: .psql15,
+                target.rig)
+            let other = try await Sleeper.start(
+                "upgrade-other", target.postgres, on: target.rig.postgres15, psql: .psql15,
+                target.rig)
+            for _ in 0..<2 { #expect(try await target.upgrade().succeeded) }
+            let newer = try await Sleeper.start(
+                "upgrade-newer", target.postgres, on: target.rig.postgres15, psql: .psql15,
+                target.rig)
+            try await sleeper.interrupt()
+            #expect(try await other.isActive())
+            #expect(try await newer.isActive())
+            let load = ["-sess_in", ticket]
+            #expect(
+                try await target.rig.ticketed("-tls1_3", port: target.shared, load)
+                    == "Reused 200")
+            #expect(try await target.upgrade(["--rollback"]).succeeded)
+            try await newer.interrupt()
+            #expect(try await other.isActive())
+            try await other.interrupt()
+            try await target.stop()
+        }
+
+        @Test("the old process ends what is open at its deadline", .timeLimit(.minutes(1)))
+        func deadline() async throws {
+            let target = try await Upgradable.start(
+                "upgrade-deadline", timeouts: "{ upgrade: 1s, drain: 5s }")
+            let held = try await LongLived.start("upgrade-deadline", through: target)
+            #expect(try await target.upgrade().succeeded)
+            try await eventually("the old process ends") { !target.router.daemon.isRunning }
+            let cut = try await held.end()
+            #expect(cut.count == 4, "\(cut)")
+            _ = try await target.router.record("that tells why") {
+                $0["strait.reason"] == "drained"
+            }
+            #expect(try await target.status() == "200")
+            try await target.stop()
+        }
+
+        @Test(
+            "--or-reload takes over only where the program is another one",
+            .timeLimit(.minutes(1)))
+        func orReload() async throws {
+            let target = try await Upgradable.start("upgrade-or-reload")
+            let pid = target.router.daemon.pid
+            let same = try await target.upgrade(["--or-reload"])
+            #expect(same.succeeded && same.text.contains("\"unchanged\""), "\(same)")
+            #expect(try await target.pids() == [pid])
+            let copy = "\(target.rig.shell.directory)/strait-copy"
+            try await target.rig.shell.must(["cp", Programs.strait, copy])
+            let other = try await target.upgrade(["--or-reload", "--binary", copy])
+            #expect(other.succeeded, "\(other)")
+            #expect(try await target.pids().first != pid)
+            try await target.stop()
+        }
+    }
+}
+
+extension Upgradable {
+    /// A program that a test makes.
+    fileprivate func script(_ name: String, _ text: String) throws -> String {
+        let path = "\(self.rig.shell.directory)/upgrade-\(name)"
+        try "#!/bin/bash\n\(text)\n".write(toFile: path, atomically: true, encoding: .utf8)
+        try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: path)
+        return path
+    }
+}
