@@ -7,19 +7,48 @@
 package import StraitCore
 
 /// Where something stands in the configuration file.
+///
+/// An item of a list shares the list's path with the others: a file may have very many items, and
+/// few of them are ever told of.
 package struct SourcePlace: Sendable, Hashable {
     /// From 1; 0 where the file as a whole is meant.
     package var line: Int
     /// From 1; counts Unicode scalars.
     package var column: Int
-    /// The way from the top: `tenants[0].services[1].upstreams[0]`; empty for the whole file.
-    package var path: String
+    /// The path, or that of the list where it is an item.
+    private let base: String
+    /// Of an item of a list; -1 otherwise.
+    private let item: Int32
 
     /// See the properties.
     package init(line: Int, column: Int, path: String) {
         self.line = line
         self.column = column
-        self.path = path
+        self.base = path
+        self.item = -1
+    }
+
+    /// The item number `item` of the list at `list`.
+    package init(line: Int, column: Int, list: String, item: Int) {
+        self.line = line
+        self.column = column
+        self.base = list
+        self.item = Int32(clamping: item)
+    }
+
+    /// The way from the top: `tenants[0].services[1].upstreams[0]`; empty for the whole file.
+    package var path: String { self.item < 0 ? self.base : "\(self.base)[\(self.item)]" }
+
+    /// Equal where line, column and path are.
+    package static func == (left: Self, right: Self) -> Bool {
+        guard left.line == right.line, left.column == right.column else { return false }
+        return left.item == right.item ? left.base == right.base : left.path == right.path
+    }
+
+    /// Of line and column: nothing else stands there.
+    package func hash(into hasher: inout Hasher) {
+        hasher.combine(self.line)
+        hasher.combine(self.column)
     }
 }
 

@@ -5,7 +5,10 @@ internal import StraitCore
 
 /// The keys of each mapping, in the order of the reference.
 enum Keys {
-    static let listenersMax = 1024
+    /// As many as an address has ports, for services without names each need one of their own.
+    ///
+    /// How many a process can open, its descriptors say; see ``DescriptorShares``.
+    static let listenersMax = 65_535
     static let tenantsMax = 1_000_000
     static let servicesMax = 1000
     static let upstreamsMax = 64

@@ -67,8 +67,8 @@ struct Section {
     private func reportMissing() {
         for key in self.keys
         where key.isRequired && self.values[key.name] == nil && !self.misspelt.contains(key.name) {
-            var place = self.place
-            place.path = self.path(of: key.name)
+            let place = SourcePlace(
+                line: self.place.line, column: self.place.column, path: self.path(of: key.name))
             self.context.report(
                 .missingKey, at: place, found: "no \"\(key.name)\"",
                 expected: key.type.expectation,
@@ -152,9 +152,9 @@ struct Section {
                 expected: "\(range.lowerBound) to \(range.upperBound) items",
                 remedy: items.count < range.lowerBound ? "add an item" : "take items out")
         }
+        let path = self.path(of: name)
         return items.prefix(range.upperBound).enumerated().map { index, item in
-            let path = "\(self.path(of: name))[\(index)]"
-            return (item, SourcePlace(line: item.line, column: item.column, path: path))
+            (item, SourcePlace(line: item.line, column: item.column, list: path, item: index))
         }
     }
 

@@ -30,6 +30,17 @@ import Testing
         #expect(problem.text.hasPrefix("a.yaml  error E2001\n"))
     }
 
+    @Test("stands in the same place however the path was put together")
+    func place() {
+        let whole = SourcePlace(line: 3, column: 5, path: "tenants[2]")
+        let item = SourcePlace(line: 3, column: 5, list: "tenants", item: 2)
+        #expect(item.path == "tenants[2]")
+        #expect(item == whole && item.hashValue == whole.hashValue)
+        #expect(item != SourcePlace(line: 3, column: 5, list: "tenants", item: 1))
+        #expect(item != SourcePlace(line: 3, column: 5, path: "tenants"))
+        #expect(item != SourcePlace(line: 4, column: 5, path: "tenants[2]"))
+    }
+
     @Test("keeps control characters out of the terminal")
     func escapes() throws {
         let text = "region: \"a\\e[31m\\u0007\"\nlisteners: 1\n"

@@ -44,6 +44,14 @@ import Testing
         #expect(try dry.compile(Self.text(listeners: 1000)).snapshot.listeners.count == 1000)
     }
 
+    @Test("ten thousand listeners are within what a file may say")
+    func many() throws {
+        var compiling = Self.compiling(descriptors: 20_000)
+        let snapshot = try compiling.compile(Self.text(listeners: 10_000)).snapshot
+        #expect(Set(snapshot.listeners.map(\.id)).count == 10_000)
+        #expect(snapshot.limits.connections > 4_000)
+    }
+
     @Test("listeners that leave no room for a connection are refused, with what is needed")
     func tooMany() throws {
         var compiling = Self.compiling(descriptors: 256)
