@@ -119,3 +119,11 @@ int cstrait_dns_query(const char *name, int type, unsigned char *answer, int len
 }
 
 const char *cstrait_commit(void) { return STRAIT_COMMIT; }
+
+// jemalloc's; weak, as not every program that links this links jemalloc.
+__attribute__((weak)) int mallctl(const char *, void *, size_t *, void *, size_t);
+
+// 4096 stands for all arenas.
+int cstrait_give_back_memory(void) {
+    return mallctl ? mallctl("arena.4096.purge", NULL, NULL, NULL, 0) : -1;
+}

@@ -70,7 +70,7 @@ extension Compilation {
     /// Every name of a terminated service needs a certificate, or its handshake cannot begin.
     mutating func checkNames(tenants: [TenantPlan]) {
         for (tenant, service) in self.services where service.mode == .terminate {
-            guard let plan = tenants.first(where: { $0.name == tenant.name }),
+            guard let plan = self.tenantIndices[tenant.name].map({ tenants[$0] }),
                 !self.tenantsInDoubt.contains(tenant.name)
             else { continue }
             let sets = plan.certificates.sets

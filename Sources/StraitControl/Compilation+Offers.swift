@@ -71,7 +71,7 @@ extension Compilation {
         let services = self.services
         for (index, (tenant, service)) in services.enumerated() {
             guard service.mode == .terminate, service.applicationProtocols.contains(.http2),
-                let plan = tenants.first(where: { $0.name == tenant.name })
+                let plan = self.tenantIndices[tenant.name].map({ tenants[$0] })
             else { continue }
             for set in self.shown(by: plan.certificates, for: service, of: tenant) {
                 let others = self.astray(from: index, by: set, routes)

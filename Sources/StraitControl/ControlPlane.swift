@@ -77,6 +77,8 @@ package actor ControlPlane: Service {
     var hold: CheckedContinuation<Void, Never>?
     private var marks: [String: FileMark] = [:]
     private var pendingMarks: [String: FileMark] = [:]
+    /// Whether a change has left memory behind: of reading, and of the snapshot before it.
+    private var hasLeftMemory = false
 
     /// Starts the workers.
     ///
@@ -196,6 +198,7 @@ package actor ControlPlane: Service {
         // that worker no longer than until it wakes, and its accept then fails and is ignored.
         self.sockets.keep(change)
         let liveAt = monotonicNow()
+        self.hasLeftMemory = true
         self.reloads.applied(
             compile: compiledAt.nanoseconds(since: begin),
             bind: boundAt.nanoseconds(since: compiledAt),
@@ -300,13 +303,18 @@ package actor ControlPlane: Service {
         return await task.value
     }
 
-    /// Looks at files until cancelled; also changes the ticket keys when their time has come.
+    /// Looks at files until cancelled; also changes the ticket keys when their time has come, and
+    /// gives back what the last change has left.
     private func watch() async {
         while !Task.isCancelled {
             do { try await Task.sleep(for: Self.watchInterval) } catch { return }
             if self.hasChangedOnDisk() { _ = await self.reload(trigger: "file change") }
             if self.ticketKeysAreDue {
                 _ = await self.inTurn { await $0.rotateTicketKeys() }
+            }
+            if self.hasLeftMemory {
+                self.hasLeftMemory = false
+                Memory.giveBack()
             }
         }
     }

@@ -41,15 +41,17 @@ package struct ListenerSocketSet: Sendable {
     /// Nothing is open but what was given.
     package init(inherited: [InheritedListener] = []) { self.inherited = inherited }
 
-    /// What was given for a listener: by name and address, else by address.
-    private func inherited(
-        for listener: ListenerPlan, besides adopted: [Int32: ListenerOptions]
+    /// What was given for a listener, taken out of `inherited`: by name and address, else by
+    /// address.
+    private func given(
+        _ inherited: inout [SocketAddress: [InheritedListener]], for listener: ListenerPlan
     ) -> Int32? {
-        let fitting = self.inherited.filter {
-            $0.address == listener.address && adopted[$0.descriptor] == nil
-        }
-        let named = fitting.first { $0.name == listener.name }
-        return (named ?? fitting.first { $0.name == nil || $0.address.port != 0 })?.descriptor
+        let fitting = inherited[listener.address] ?? []
+        let index =
+            fitting.firstIndex { $0.name == listener.name }
+            ?? fitting.firstIndex { $0.name == nil || $0.address.port != 0 }
+        guard let index else { return nil }
+        return inherited[listener.address]?.remove(at: index).descriptor
     }
 
     /// Closes what was given and no listener wants.
@@ -79,6 +81,8 @@ package struct ListenerSocketSet: Sendable {
         var change = Change(next: [], opened: [], obsolete: [])
         let known = Dictionary(
             self.sockets.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
+        var inherited = Dictionary(grouping: self.inherited, by: \.address)
+        let leaving = self.leaving(snapshot)
         for listener in snapshot.listeners {
             if let socket = known[listener.id] {
                 change.next.append(socket)
@@ -90,14 +94,14 @@ package struct ListenerSocketSet: Sendable {
                     defersAccept: listener.serverFirst == nil && listener.protocols != .raw,
                     keepaliveIdleMilliseconds: snapshot.limits.keepaliveIdleMilliseconds,
                     userTimeoutMilliseconds: snapshot.limits.userTimeoutMilliseconds)
-                if let inherited = self.inherited(for: listener, besides: change.adopted) {
-                    change.adopted[inherited] = options
-                    change.next.append(ListenerSocket(id: listener.id, descriptor: inherited))
+                if let given = self.given(&inherited, for: listener) {
+                    change.adopted[given] = options
+                    change.next.append(ListenerSocket(id: listener.id, descriptor: given))
                     continue
                 }
                 let descriptor = try Sockets.listen(
                     on: listener.address, options: options,
-                    besides: self.leaving(snapshot, port: listener.address.port))
+                    besides: leaving[listener.address.port] ?? [])
                 let socket = ListenerSocket(id: listener.id, descriptor: descriptor)
                 change.opened.append(socket)
                 change.next.append(socket)
@@ -111,16 +115,21 @@ package struct ListenerSocketSet: Sendable {
         return change
     }
 
-    /// Open sockets on this port that `snapshot` does not want, also those that were given.
+    /// Open sockets that `snapshot` does not want, also those that were given, by their ports.
     ///
     /// Until they are closed, a new one may have to share it, as `0.0.0.0:443` with `[::]:443`.
-    private func leaving(_ snapshot: Snapshot, port: UInt16) -> [Int32] {
+    private func leaving(_ snapshot: Snapshot) -> [UInt16: [Int32]] {
         let wanted = Set(snapshot.listeners.map(\.id))
         let addresses = Set(snapshot.listeners.map(\.address))
         let ours = self.sockets.filter { !wanted.contains($0.id) }.map(\.descriptor)
         let given = self.inherited.filter { !addresses.contains($0.address) }.map(\.descriptor)
-        return (ours + given)
-            .filter { Sockets.localAddress($0)?.port == port && port > 0 }
+        var leaving: [UInt16: [Int32]] = [:]
+        for descriptor in ours + given {
+            let port = Sockets.localAddress(descriptor)?.port ?? 0
+            guard port > 0 else { continue }
+            leaving[port, default: []].append(descriptor)
+        }
+        return leaving
     }
 
     /// Closes what a change opened, because it is given up.

@@ -68,21 +68,16 @@ extension Compilation {
                 tenant: reference.tenant, service: reference.service)
         }
         guard let tenant = listener.tenant else { return scope }
-        scope.tenant = self.configuration.tenants.firstIndex { $0.name == tenant }
+        scope.tenant = self.tenantIndices[tenant]
         scope.service = listener.service.flatMap { self.serviceIndex(tenant: tenant, service: $0) }
         return scope
     }
 
     /// The index of a service among those of all tenants.
     private func serviceIndex(tenant: String, service: String) -> Int? {
-        var start = 0
-        for candidate in self.configuration.tenants {
-            if candidate.name == tenant {
-                return candidate.services.firstIndex { $0.name == service }.map { start + $0 }
-            }
-            start += candidate.services.count
-        }
-        return nil
+        guard let index = self.tenantIndices[tenant] else { return nil }
+        return self.configuration.tenants[index].services.firstIndex { $0.name == service }
+            .map { self.firstServices[index] + $0 }
     }
 }
 

@@ -78,7 +78,7 @@ extension SnapshotCompiler {
                 clamping: work.configuration.tls.ticketLifetime.nanoseconds / 1_000_000_000),
             upstreams: self.compileUpstreams(service, tenant: tenant.name, &work),
             connectAttempts: service.connectAttempts,
-            health: work.healthPlan(of: service, tenant: tenant.name),
+            health: work.healthPlan(of: service, domain: domains.first),
             connectTimeout: service.connectTimeout?.nanoseconds,
             idleTimeout: Self.idleTimeout(service, ofAll: work.configuration.timeouts.idle)?
                 .nanoseconds)

@@ -75,8 +75,8 @@ extension Compilation {
         }
     }
 
-    /// How the addresses of a service are judged.
-    func healthPlan(of service: Configuration.Service, tenant: String) -> HealthPlan {
+    /// How the addresses of a service are judged; `domain` is the first of its tenant.
+    func healthPlan(of service: Configuration.Service, domain: HostName?) -> HealthPlan {
         var plan = HealthPlan()
         switch service.health.check {
         case .off: plan.check = .off
@@ -92,7 +92,7 @@ extension Compilation {
         plan.rise = service.health.rise
         plan.fall = service.health.fall
         plan.path = service.health.path
-        plan.host = service.health.host ?? self.firstName(of: service, tenant: tenant)
+        plan.host = service.health.host ?? self.firstName(of: service, domain: domain)
         plan.ejectAfter = service.health.ejectAfter
         plan.ejection = service.health.ejection.nanoseconds
         plan.ejectionMax = service.health.ejectionMax.nanoseconds
@@ -101,11 +101,10 @@ extension Compilation {
     }
 
     /// The first name that leads to a service; empty where none does.
-    private func firstName(of service: Configuration.Service, tenant: String) -> String {
+    private func firstName(of service: Configuration.Service, domain: HostName?) -> String {
         if let host = service.hosts.first(where: { !$0.value.isWildcard }) {
             return host.value.name.description
         }
-        let domain = self.configuration.tenant(named: tenant)?.domains.first
-        return domain.map { "\(service.name).\($0.value)" } ?? ""
+        return domain.map { "\(service.name).\($0)" } ?? ""
     }
 }

@@ -187,6 +187,10 @@ struct Compilation {
     var files: FileContents
     let epoch: UInt64
     let now: Timestamp
+    /// By their names; of two with one name the first.
+    private(set) var tenantIndices: [String: Int] = [:]
+    /// By tenant: the index of its first service among those of all tenants.
+    private(set) var firstServices: [Int] = []
     var problems: [ConfigurationProblem] = []
     var certificateEnds: [MetricsDirectory.CertificateEnd] = []
     var backlogs: [Int: Int] = [:]
@@ -200,6 +204,12 @@ struct Compilation {
         self.files = files
         self.epoch = epoch
         self.now = now
+        var services = 0
+        for (index, tenant) in configuration.tenants.enumerated() {
+            self.tenantIndices[tenant.name] = self.tenantIndices[tenant.name] ?? index
+            self.firstServices.append(services)
+            services += tenant.services.count
+        }
     }
 
     /// Notes a problem at `place`.

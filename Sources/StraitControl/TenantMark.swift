@@ -11,6 +11,8 @@ internal import StraitSnapshot
 package struct TenantMark: Hashable, Sendable {
     private struct Service: Hashable {
         var name: String
+        var hosts: [Configuration.HostPattern]
+        var isDefault: Bool
         var serviceProtocol: ServiceProtocol
         var mode: ServiceMode
         var policyID: UInt64
@@ -28,7 +30,7 @@ package struct TenantMark: Hashable, Sendable {
         var isBackup: Bool
     }
 
-    private let names: [String]
+    private let domains: [HostName]
     private let limits: [Int]
     private let certificates: [UInt64]
     private let services: [Service]
@@ -36,17 +38,17 @@ package struct TenantMark: Hashable, Sendable {
     private init(
         _ tenant: TenantPlan, _ services: [ServicePlan], _ configured: Configuration.Tenant?
     ) {
-        let hosts = configured?.services.flatMap { service in
-            service.hosts.map { "\(service.name) \($0.value)" }
-        }
-        let defaults = configured?.services.filter(\.isDefault).map(\.name)
-        self.names =
-            (configured?.domains.map { "\($0.value)" } ?? []) + (hosts ?? []) + (defaults ?? [])
+        self.domains = configured?.domains.map(\.value) ?? []
         self.limits = [tenant.connectionsMax, tenant.newConnectionsPerSecondMax]
         self.certificates = tenant.certificates.sets.map(\.id)
-        self.services = services.map { service in
-            Service(
-                name: service.name, serviceProtocol: service.serviceProtocol, mode: service.mode,
+        // Both are in the order of the file.
+        let written = configured?.services ?? []
+        self.services = services.enumerated().map { index, service in
+            let keys = written.indices.contains(index) ? written[index] : nil
+            return Service(
+                name: service.name, hosts: keys?.hosts.map(\.value) ?? [],
+                isDefault: keys?.isDefault ?? false, serviceProtocol: service.serviceProtocol,
+                mode: service.mode,
                 policyID: service.policyID,
                 upstreams: service.upstreams.map {
                     Upstream(

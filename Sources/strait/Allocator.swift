@@ -1,3 +1,4 @@
-// Linking jemalloc replaces malloc in the whole process. Nothing of it is called by name.
+// Linking jemalloc replaces malloc in the whole process. By name only
+// `Memory.giveBack()` calls it.
 
 internal import CJemalloc

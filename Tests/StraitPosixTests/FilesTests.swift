@@ -20,6 +20,12 @@ import Testing
         }
     }
 
+    @Test("memory is given back where there is an allocator that can, and nothing breaks without")
+    func memory() {
+        let first = Memory.giveBack()
+        #expect(Memory.giveBack() == first)
+    }
+
     @Test("each kind of error is told by its numbers alone")
     func kinds() {
         for number in 0..<200 as Range<Int32> {

@@ -37,5 +37,6 @@ int cstrait_tcp_defer_accept(void);
 int cstrait_bind_address_no_port(void);
 int cstrait_dns_query(const char *name, int type, unsigned char *answer, int length);
 const char *cstrait_commit(void);
+int cstrait_give_back_memory(void);
 
 #endif
