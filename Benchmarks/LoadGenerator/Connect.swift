@@ -1,5 +1,7 @@
 // `connect`: new passthrough connections. Dial, send a ClientHello, read the sink's answer to that
-// very hello, see the end of the stream, close.
+// very hello, see the end of the stream, close. Where there are several names or ports, each
+// connection picks one: with `--names 100000 --name h000000.DOMAIN` of h000000 to h099999, with
+// `--ports N` of those from the target's on.
 
 internal import Glibc
 
@@ -14,7 +16,8 @@ struct ConnectLoad {
 
     private static let slotBytes = 64
 
-    private let target: sockaddr_in
+    /// One address for each port.
+    private let targets: [sockaddr_in]
     private let hello: Hello
     private let poller: Poller
     private let slots: UnsafeMutablePointer<Slot>
@@ -25,8 +28,10 @@ struct ConnectLoad {
     private var goal = 0
 
     init(options: Options) throws(Failure) {
-        self.target = try options.target()
-        self.hello = try Hello(name: options.required("name"))
+        self.targets = try options.targets(options.count("ports", standard: 1, limit: 32_000))
+        self.hello = try Hello(
+            name: options.required("name"),
+            names: options.count("names", standard: 1, limit: 1_000_000))
         self.poller = try Poller()
         self.concurrency = try options.count("concurrency", standard: 16, limit: 9_000)
         self.slots = .allocate(capacity: self.concurrency)
@@ -58,8 +63,9 @@ struct ConnectLoad {
     }
 
     private mutating func start(_ index: Int) throws(Failure) {
-        self.slots[index] = Slot(
-            descriptor: try Socket.dial(self.target), sequence: UInt64(self.started))
+        let sequence = UInt64(self.started)
+        let target = self.targets[Pattern.pick(sequence, of: self.targets.count)]
+        self.slots[index] = Slot(descriptor: try Socket.dial(target), sequence: sequence)
         self.started += 1
         try self.sendHello(index)
         let interest = self.slots[index].helloSent ? Poller.readableEdge : Poller.bothEdge

@@ -1,6 +1,7 @@
 // `handshake`: TLS handshakes with a terminating proxy, full, resumed or with a certificate of the
 // downstream's own; each proves that it leads to the upstream by one echoed byte, then closes in
-// order: close_notify and FIN, and the proxy's end of stream awaited.
+// order: close_notify and FIN, and the proxy's end of stream awaited. With `--seconds` it is a
+// flood: as many as there is time for, then those that are open are finished.
 
 private import COpenSSL
 internal import Glibc
@@ -33,6 +34,8 @@ struct HandshakeLoad {
     private var resumed = 0
     private var resets = 0
     private var goal = 0
+    /// No handshake is started after it; 0: only the goal counts.
+    private var deadline: UInt64 = 0
 
     init(options: Options) throws(Failure) {
         self.target = try options.target()
@@ -46,7 +49,8 @@ struct HandshakeLoad {
     }
 
     mutating func run(_ options: Options) throws(Failure) {
-        let count = try options.count("count")
+        let seconds = try options.count("seconds", standard: 0, limit: 600)
+        let wanted = try options.count("count", standard: seconds > 0 ? 1 << 40 : nil)
         if self.resumes {
             try self.perform(1)
             guard self.ticket != nil else { throw Failure("the proxy gave no usable ticket") }
@@ -55,8 +59,11 @@ struct HandshakeLoad {
         try Output.gate(options)
         let resumedBefore = self.resumed
         let resetsBefore = self.resets
+        let before = self.finished
+        if seconds > 0 { self.deadline = Clock.now() + UInt64(seconds) * 1_000_000_000 }
         let stopwatch = Stopwatch()
-        try self.perform(count)
+        try self.perform(wanted)
+        let count = self.finished - before
         Output.emit(
             stopwatch.members + [
                 ("units", .integer(count)),
@@ -164,6 +171,7 @@ struct HandshakeLoad {
         close(self.slots[index].descriptor)
         self.slots[index].ssl = nil
         self.finished += 1
+        if self.deadline > 0, Clock.now() >= self.deadline { self.goal = self.started }
         if self.started < self.goal { try self.start(index) }
     }
 }

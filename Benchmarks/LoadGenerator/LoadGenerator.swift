@@ -1,5 +1,5 @@
 // The load generator of the benchmarks: the downstreams (`connect`, `pingpong`, `bulk`,
-// `handshake`, `idle`) and the upstream (`sink`) between which a proxy is measured.
+// `handshake`, `idle`, `paced`) and the upstream (`sink`) between which a proxy is measured.
 //
 // One thread, one epoll instance, no allocation per unit; what is allocated lives as long as the
 // process, which runs one mode and exits. It measures nothing of the proxy: the runner reads the
@@ -16,11 +16,14 @@ enum LoadGenerator {
           sink       --listen SERVICE:PORT,...     SERVICE: answer, hello-echo, hello-source,
                                                    echo, source, counters
           connect    --target ADDRESS:PORT --name HOST --count N [--concurrency 16]
+                     [--names N] [--ports N]
           pingpong   --target ... --name HOST --count ROUND_TRIPS [--connections 16] [--size 64]
           bulk       --target ... --name HOST --bytes N [--streams 1] [--tls yes]
           handshake  --target ... --name HOST --count N [--concurrency 16] [--resume yes]
-                     [--certificate FILE --key FILE]
+                     [--certificate FILE --key FILE] [--seconds N]
           idle       --target ... --name HOST --count N [--tls yes] [--certificate ... --key ...]
+          paced      --target ... --name HOST --rate MESSAGES_PER_SECOND [--connections 100]
+                     [--seconds 5] [--parts 2] [--tls yes]
 
         all but sink: --warmup N    units before the measured ones
                       --gate yes    print {"event":"ready"}, wait for a line on stdin between
@@ -63,6 +66,9 @@ enum LoadGenerator {
             try load.run(options)
         case "idle":
             var load = try IdleLoad(options: options)
+            try load.run(options)
+        case "paced":
+            var load = try PacedLoad(options: options)
             try load.run(options)
         default:
             throw Failure("unknown mode\n\(Self.usage)")

@@ -66,6 +66,22 @@ struct Options {
     }
 }
 
+extension Options {
+    /// The target with `count` ports, from its own on.
+    func targets(_ count: Int) throws(Failure) -> [sockaddr_in] {
+        let first = try self.target()
+        let port = Int(UInt16(bigEndian: first.sin_port))
+        guard count > 0, port + count <= 65_536 else {
+            throw Failure("--ports \(count): from port \(port) there are \(65_536 - port)")
+        }
+        return (port..<port + count).map { port in
+            var address = first
+            address.sin_port = UInt16(port).bigEndian
+            return address
+        }
+    }
+}
+
 /// stdout is data (one JSON object a line), stderr is prose.
 enum Output {
     static func complain(_ text: String) {
@@ -114,6 +130,16 @@ enum JSONValue {
         case .number(let value): "\(value)"
         case .string(let value): "\"\(value)\""
         }
+    }
+}
+
+/// The clock of deadlines.
+enum Clock {
+    /// Nanoseconds since some fixed moment.
+    static func now() -> UInt64 {
+        var time = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &time)
+        return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
     }
 }
 

@@ -19,13 +19,36 @@ struct Digest: Equatable {
     }
 }
 
-/// One ClientHello record as OpenSSL writes it, made once; its random is stamped per connection.
+/// One ClientHello record as OpenSSL writes it, made once; its random is stamped per connection,
+/// and of several names the number of one.
 struct Hello {
     /// Record header (5), handshake header (4) and version (2) precede it, RFC 8446 §4.1.2.
     private static let randomOffset = 11
+    /// Digits of the number in the first of several names.
+    private static let numberDigits = 6
 
     let bytes: UnsafeMutableRawPointer
     let count: Int
+    /// How many names there are, numbered from 0, and where the number stands in the hello.
+    private var names = (count: 1, offset: 0)
+
+    /// - Parameters:
+    ///   - name: The host name; where there are several, `h000000` and what follows it in all.
+    ///   - names: How many names there are, each as likely.
+    /// - Throws: where OpenSSL gives nothing, or the name is not one of several.
+    init(name: String, names: Int) throws(Failure) {
+        try self.init(name: name)
+        guard names > 1 else { return }
+        let number = [UInt8](repeating: UInt8(ascii: "0"), count: Self.numberDigits)
+        let wanted = [UInt8(ascii: "h")] + number + [UInt8(ascii: ".")]
+        let offset = (0..<self.count - wanted.count).first {
+            memcmp(self.bytes + $0, wanted, wanted.count) == 0
+        }
+        guard name.hasPrefix("h000000."), let offset else {
+            throw Failure("--name \(name): of several names, the first begins with h000000.")
+        }
+        self.names = (names, offset + 1)
+    }
 
     init(name: String) throws(Failure) {
         guard let context = SSL_CTX_new(TLS_client_method()), let ssl = SSL_new(context) else {
@@ -54,9 +77,20 @@ struct Hello {
                 of: Pattern.mix(sequence &* 4 &+ UInt64(word)),
                 toByteOffset: Self.randomOffset + word * 8, as: UInt64.self)
         }
+        if self.names.count > 1 { self.writeNumber(Pattern.pick(sequence, of: self.names.count)) }
         var digest = Digest()
         digest.update(self.bytes, self.count)
         return Answer(digest: digest, helloBytes: self.count)
+    }
+
+    private func writeNumber(_ number: Int) {
+        var rest = number
+        for position in (0..<Self.numberDigits).reversed() {
+            self.bytes.storeBytes(
+                of: UInt8(ascii: "0") + UInt8(rest % 10),
+                toByteOffset: self.names.offset + position, as: UInt8.self)
+            rest /= 10
+        }
     }
 }
 
@@ -119,6 +153,20 @@ struct Pattern {
             done += part
         }
         return true
+    }
+
+    /// One of `count` numbers from 0, each as likely; another series than that of the randoms.
+    static func pick(_ sequence: UInt64, of count: Int) -> Int {
+        Int(Self.mix(~sequence) % UInt64(count))
+    }
+
+    /// Fills a message that differs from every other: of the round `round` on connection `index`.
+    static func fill(_ message: UnsafeMutableRawPointer, _ size: Int, round: Int, index: Int) {
+        let seed = UInt64(round) << 20 | UInt64(index) << 8
+        for word in 0..<size / 8 {
+            message.storeBytes(
+                of: Self.mix(seed &+ UInt64(word)), toByteOffset: word * 8, as: UInt64.self)
+        }
     }
 
     /// splitmix64: well spread bits from a counter.

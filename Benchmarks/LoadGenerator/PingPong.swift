@@ -98,11 +98,7 @@ struct PingPongLoad {
     }
 
     private func fillOutbox(_ index: Int) {
-        let seed = UInt64(self.slots[index].round) << 20 | UInt64(index) << 8
-        for word in 0..<self.size / 8 {
-            self.outbox.storeBytes(
-                of: Pattern.mix(seed &+ UInt64(word)), toByteOffset: word * 8, as: UInt64.self)
-        }
+        Pattern.fill(self.outbox, self.size, round: self.slots[index].round, index: index)
     }
 }
 

@@ -123,6 +123,26 @@ struct Poller {
         return count
     }
 
+    /// Waits for events, but no longer than until `moment` of ``Clock``; 0 when it has come first.
+    ///
+    /// Without a moment it is as ``wait(for:)``. epoll_wait alone counts in milliseconds.
+    func wait(
+        until moment: UInt64?, for what: @autoclosure () -> String
+    ) throws(Failure) -> Int {
+        guard let moment else { return try self.wait(for: what()) }
+        let now = Clock.now()
+        guard moment > now else { return try self.wait(milliseconds: 0) }
+        let rest = Int(moment - now)
+        var limit = timespec(tv_sec: rest / 1_000_000_000, tv_nsec: rest % 1_000_000_000)
+        var watched = fd_set()
+        withUnsafeMutableBytes(of: &watched) {
+            $0[Int(self.descriptor) / 8] |= 1 << UInt8(self.descriptor % 8)
+        }
+        let found = pselect(self.descriptor + 1, &watched, nil, nil, &limit, nil)
+        guard found >= 0 || errno == EINTR else { throw .system("pselect") }
+        return found > 0 ? try self.wait(milliseconds: 0) : 0
+    }
+
     func index(_ position: Int) -> Int {
         Int(self.events[position].data.u64)
     }

@@ -18,14 +18,15 @@ SERVICES = ["answer", "hello-echo", "hello-source", "echo", "source"]
 class World:
     """What all measurements of a run share: a directory, certificates, the sink, the binaries."""
 
-    def __init__(self, load, strait, envoy, proxy_cores, load_cores):
+    def __init__(self, load, programs, proxy_cores, load_cores):
         self.temporary = tempfile.TemporaryDirectory(prefix="strait-bench-")
         self.directory = self.temporary.name
         os.chmod(self.directory, 0o755)
-        self.load, self.strait, self.envoy = load, strait, envoy
+        self.load, self.programs = load, programs
         self.proxy_cores, self.load_cores = proxy_cores, load_cores
         self.certificates = pem.Certificates(self.directory)
-        self.ports = iter(processes.free_ports(60))
+        self.ports = iter(processes.free_ports(400))
+        self.blocks = {}
         self.sink_ports = dict(zip(SERVICES, self.take_ports(len(SERVICES))))
         [self.counters_port] = self.take_ports(1)
         listen = list(self.sink_ports.items()) + [("counters", self.counters_port)]
@@ -36,6 +37,12 @@ class World:
 
     def take_ports(self, count):
         return [next(self.ports) for _ in range(count)]
+
+    def port_block(self, count):
+        """The first of so many ports in a row. Who asks again gets the same: one uses them at a time."""
+        if count not in self.blocks:
+            self.blocks[count] = processes.free_block(count)
+        return self.blocks[count]
 
     def close(self):
         processes.stop(self.sink)
@@ -65,15 +72,20 @@ class World:
 class Load:
     """One load generator at work on one proxy."""
 
-    def __init__(self, world, workload, peer, units, warmup):
-        command = [
-            world.load, workload.mode, "--target", f"127.0.0.1:{peer.port(workload.kind)}",
-            "--name", workload.host, "--warmup", str(warmup), "--gate", "yes",
-            "--bytes" if workload.mode == "bulk" else "--count", str(units)]
+    def __init__(self, world, mode, target, host, arguments):
+        command = [world.load, mode, "--target", f"127.0.0.1:{target}", "--name", host,
+                   "--gate", "yes", *arguments]
         self.log = os.path.join(world.directory, f"load-{time.monotonic_ns()}.log")
         self.process = processes.spawn(
-            command + workload.arguments(world.certificates), world.load_cores, self.log,
+            command, world.load_cores, self.log,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    @classmethod
+    def of(cls, world, workload, peer, units, warmup, quick):
+        amount = "--bytes" if workload.mode == "bulk" else "--count"
+        return cls(world, workload.mode, peer.port(workload.kind), workload.host,
+                   ["--warmup", str(warmup), amount, str(units),
+                    *workload.arguments(world.certificates, quick)])
 
     def line(self):
         """The next JSON line. The generator itself gives up when nothing moves for ten seconds."""
@@ -120,7 +132,8 @@ def measure(world, workload, peer, quick, generators=1):
     try:
         before = world.settled_counters(workload.service)
         for _ in range(generators):
-            loads.append(Load(world, workload, peer, units // generators, warmup // generators))
+            loads.append(Load.of(world, workload, peer, units // generators, warmup // generators,
+                                 quick))
         for load in loads:
             load.line()
         time.sleep(SETTLE_SECONDS)
@@ -178,6 +191,15 @@ def weigh(world, workload, peer, load, units):
     result = load.line()
     return {"value": (after - before) / units * workload.scale, "rate": units / result["seconds"],
             "residentBefore": before, "residentAfter": after}, [result]
+
+
+def measure_shape(world, workload, peer, quick):
+    """A cell of a proxy with a configuration of its own, that runs already: also its memory."""
+    cell = measure(world, workload, peer, quick)
+    if "value" in cell:
+        cell |= {"startSeconds": peer.start_seconds,
+                 "residentBytes": processes.resident_bytes(peer.process.pid)}
+    return cell
 
 
 def check(world, workload, before, results, warmup, generators):

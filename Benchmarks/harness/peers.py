@@ -1,13 +1,17 @@
 """The proxies that are compared: how each is configured, started and found ready."""
 
+import json
 import os
 import shutil
 import subprocess
 import time
 
-from . import processes
+from . import processes, shapes
 
 TEMPLATES = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "peers")
+
+# A proxy that has not read a large configuration by then is left out.
+READY_SECONDS = 120
 
 # Host name -> the sink's service behind it. The prefix says what the proxy does with TLS.
 ROUTES = {
@@ -24,16 +28,23 @@ class Peer:
     """One proxy in one setting. `kinds` are the host name prefixes that it is measured with."""
 
     kinds = ("pass", "tls", "mutual")
-    modes = ("connect", "pingpong", "bulk", "handshake", "idle")
+    modes = ("connect", "pingpong", "bulk", "handshake", "idle", "paced")
+    # How many host names and listening ports it is asked to do with; beyond, it would take minutes.
+    routes_max = ports_max = 1_000_000
 
-    def __init__(self, name, setting, world):
+    def __init__(self, name, setting, world, shape=None):
         self.name = name
         self.setting = setting
         self.world = world
+        self.shape = shape or shapes.Shape()
+        self.is_sized = shape is not None
         self.directory = os.path.join(world.directory, name)
         os.makedirs(self.directory)
         self.ports = dict(zip(self.kinds_of_port(), world.take_ports(3)))
+        if self.shape.ports > 1:
+            self.ports["pass"] = world.port_block(self.shape.ports)
         self.process = None
+        self.start_seconds = None
 
     @staticmethod
     def kinds_of_port():
@@ -42,21 +53,40 @@ class Peer:
     def port(self, kind):
         return self.ports[kind]
 
+    def passthrough_ports(self):
+        return range(self.port("pass"), self.port("pass") + self.shape.ports)
+
+    def port_range(self):
+        """As HAProxy and nginx write many ports."""
+        ports = self.passthrough_ports()
+        return str(ports[0]) if len(ports) == 1 else f"{ports[0]}-{ports[-1]}"
+
     def start(self, cores):
         command = self.command()
         log = os.path.join(self.directory, "log")
+        begin = time.monotonic()
         self.process = processes.spawn(
             command, cores, log, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
         try:
             self.wait_until_ready()
+            self.start_seconds = time.monotonic() - begin
         except processes.Failed as failure:
             self.stop()
-            raise processes.Failed(f"{self.name}: {failure}\n{self.log()}") from None
+            raise type(failure)(f"{self.name}: {failure}\n{self.log()}".rstrip()) from None
         time.sleep(0.2)
 
     def wait_until_ready(self):
+        if self.is_sized:
+            return self.wait_until_routing()
         for kind in self.kinds:
             processes.wait_for_port(self.port(kind), self.process)
+
+    def wait_until_routing(self):
+        """Until the last name leads from the last port to the sink and back."""
+        last = max(self.shape.routes - 1, 0)
+        name = shapes.host_name(last) if self.shape.routes else "pass-answer.bench.test"
+        processes.wait_for_answer(
+            self.passthrough_ports()[-1], shapes.client_hello(name), self.process, READY_SECONDS)
 
     def log(self):
         """The beginning of what it said: a crash tells its reason first."""
@@ -72,7 +102,7 @@ class Peer:
         """Fills a template of Benchmarks/peers in and returns the path of the result."""
         certificates = self.world.certificates
         values = {
-            "ADDRESS": "127.0.0.1", "DIRECTORY": self.directory, "PASSTHROUGH": self.port("pass"),
+            "ADDRESS": "127.0.0.1", "DIRECTORY": self.directory, "PASSTHROUGH": self.port_range(),
             "TLS": self.port("tls"), "MUTUAL": self.port("mutual"), "CHAIN": certificates.chain,
             "KEY": certificates.key, "CERTIFICATE": certificates.combined,
             "CLIENT_CA": certificates.client_ca, **values}
@@ -86,7 +116,15 @@ class Peer:
         return path
 
     def upstreams(self):
-        return sorted(self.world.sink_ports.items())
+        """Name and port of each; those of the shape's names are the sink's same port."""
+        answer = self.world.sink_ports["answer"]
+        return sorted(self.world.sink_ports.items()) + [
+            (group, answer) for group in self.shape.groups]
+
+    def routes(self):
+        """Host name and upstream."""
+        return list(ROUTES.items()) + [
+            (host, group) for group, hosts in self.shape.groups.items() for host in hosts]
 
 
 class HAProxy(Peer):
@@ -95,7 +133,7 @@ class HAProxy(Peer):
     def command(self):
         routes = os.path.join(self.directory, "routes.map")
         with open(routes, "w") as file:
-            file.writelines(f"{host} {service}\n" for host, service in ROUTES.items())
+            file.writelines(f"{host} {service}\n" for host, service in self.routes())
         backends = [
             f"backend {service}\n    server one 127.0.0.1:{port}\n"
             for service, port in self.upstreams()]
@@ -103,6 +141,8 @@ class HAProxy(Peer):
         path = self.write("haproxy.cfg", {
             "MAP": routes, "BACKENDS": "\n".join(backends),
             "SPLICE": splice if self.setting == "splice" else "",
+            # Two descriptors for each connection, one for each port, of 20,000.
+            "CONNECTIONS": 9500 - self.shape.ports // 2,
             "TICKETS": "no-tls-tickets" if self.setting == "no-tickets" else ""})
         return [self.program, "-db", "-f", path]
 
@@ -118,7 +158,8 @@ class Nginx(Peer):
             f"    upstream {service} {{ server 127.0.0.1:{port} max_fails=0; }}"
             for service, port in self.upstreams()]
         path = self.write("nginx.conf", {
-            "MAP": "\n".join(f"        {host} {service};" for host, service in ROUTES.items()),
+            "MAP": "\n".join(f"        {host} {service};" for host, service in self.routes()),
+            "MAP_SLOTS": max(2048, 4 * len(self.routes())),
             "UPSTREAMS": "\n".join(upstreams), "BUFFER": "64k"})
         return [self.program, "-c", path, "-p", self.directory]
 
@@ -129,11 +170,11 @@ class Nginx(Peer):
 class Envoy(Peer):
     def command(self):
         path = self.write("envoy.yaml", envoy_values(self))
-        return [self.world.envoy, "-c", path, "--concurrency", "1", "--disable-hot-restart",
+        return [self.world.programs["envoy"], "-c", path, "--concurrency", "1", "--disable-hot-restart",
                 "-l", "error"]
 
     def version(self):
-        return "envoy " + first_line([self.world.envoy, "--version"]).split("version: ")[-1]
+        return "envoy " + first_line([self.world.programs["envoy"], "--version"]).split("version: ")[-1]
 
 
 class Strait(Peer):
@@ -146,15 +187,98 @@ class Strait(Peer):
         services = [strait_service(host, self.world.sink_ports[name])
                     for host, name in ROUTES.items()]
         path = self.write("strait.yaml", {
-            "WORKERS": self.setting or 1, "SERVICES": "\n".join(services)})
-        return [self.world.strait, "serve", "--config", path]
+            "WORKERS": self.setting or 1, "SERVICES": "\n".join(services),
+            "LISTENERS": "\n".join(
+                f"  - {{ name: public-{port}, address: \"127.0.0.1:{port}\", protocols: [tls] }}"
+                for port in self.passthrough_ports()),
+            "TENANTS": "\n".join(self.tenants())})
+        return [self.world.programs["strait"], "serve", "--config", path]
+
+    def tenants(self):
+        """One for each group of names, as a service that has all of them."""
+        port = self.world.sink_ports["answer"]
+        for group, hosts in self.shape.groups.items():
+            yield (f"  - name: {group}\n    services:\n      - {{ name: web, protocol: tcp,"
+                   f" mode: passthrough, upstreams: [{{ address: \"tcp://127.0.0.1:{port}\" }}],"
+                   f" hosts: [{', '.join(hosts)}] }}")
 
     def wait_until_ready(self):
+        if self.is_sized:
+            return self.wait_until_routing()
         processes.wait_for_readyz(os.path.join(self.directory, "strait.sock"), self.process)
         processes.wait_for_port(self.port("pass"), self.process)
 
     def version(self):
-        return first_line([self.world.strait, "--version"])
+        return first_line([self.world.programs["strait"], "--version"])
+
+
+class Traefik(Peer):
+    # 100,000 names take it longer than two minutes.
+    routes_max = 10_000
+
+    def command(self):
+        ports = list(self.passthrough_ports())
+        passthrough = [f"pass{port}" for port in ports]
+        path = self.write("traefik.yaml", {"PASSTHROUGH_POINTS": "\n".join(
+            f"  pass{port}: {{ address: \"127.0.0.1:{port}\", <<: *point }}" for port in ports)})
+        self.write("traefik-routes.yaml", {
+            "ROUTERS": "\n".join(self.routers(", ".join(passthrough))),
+            "SERVICES": "\n".join(
+                f"    {service}: {{ loadBalancer: {{ servers: [{{ address: \"127.0.0.1:{port}\" }}]"
+                " } }" for service, port in self.upstreams())})
+        return [self.world.programs["traefik"], f"--configFile={path}"]
+
+    def routers(self, passthrough):
+        for host, service in ROUTES.items():
+            kind = host.split("-")[0]
+            points = passthrough if kind == "pass" else kind
+            tls = {"pass": "passthrough: true", "tls": "options: plain",
+                   "mutual": "options: mutual"}[kind]
+            yield (f"    {host.split('.')[0]}: {{ entryPoints: [{points}], service: {service},"
+                   f" rule: \"HostSNI(`{host}`)\", tls: {{ {tls} }} }}")
+        for group, hosts in self.shape.groups.items():
+            rule = " || ".join(f"HostSNI(`{host}`)" for host in hosts)
+            yield (f"    {group}: {{ entryPoints: [{passthrough}], service: {group},"
+                   f" rule: \"{rule}\", tls: {{ passthrough: true }} }}")
+
+    def wait_until_ready(self):
+        """It listens before it knows its routes."""
+        self.wait_until_routing()
+        super().wait_until_ready()
+
+    def version(self):
+        text = subprocess.run([self.world.programs["traefik"], "version"], capture_output=True,
+                              text=True).stdout
+        return "traefik " + " ".join(line.split(":", 1)[1].strip() for line in text.splitlines()
+                                     if line.startswith(("Version", "Go version")))
+
+
+class SSLH(Peer):
+    """The variant with one process and select(); it ends no TLS."""
+
+    # Of 16 connections that come at once, version 1.20 loses some; select() knows 1,024 descriptors.
+    modes = ("pingpong", "bulk")
+    routes_max = ports_max = 0
+    program = shutil.which("sslh-select") or "/usr/sbin/sslh-select"
+
+    def command(self):
+        ports = dict(self.upstreams())
+        names = {}
+        for host, service in self.routes():
+            if not host.startswith(("tls", "mutual")):
+                names.setdefault(service, []).append(host)
+        listens = [f"  {{ host: \"127.0.0.1\"; port: \"{port}\"; }}"
+                   for port in self.passthrough_ports()]
+        protocols = [
+            f"  {{ name: \"tls\"; host: \"127.0.0.1\"; port: \"{ports[service]}\"; log_level: 0;"
+            f" sni_hostnames: [ {', '.join(json.dumps(host) for host in hosts)} ]; }}"
+            for service, hosts in names.items()]
+        path = self.write("sslh.cfg", {
+            "LISTENS": ",\n".join(listens), "PROTOCOLS": ",\n".join(protocols)})
+        return [self.program, f"-F{path}"]
+
+    def version(self):
+        return first_line([self.program, "-V"])
 
 
 class Floor(Peer):
@@ -162,6 +286,7 @@ class Floor(Peer):
 
     # It has no back-pressure, so it cannot take part in bulk.
     modes = ("connect", "pingpong", "handshake", "idle")
+    routes_max = ports_max = 0
     compiler = shutil.which("cc") or shutil.which("clang")
 
     def command(self):
@@ -199,7 +324,8 @@ def envoy_values(peer):
         for service, port in peer.upstreams()]
     return {
         "CLUSTERS": "\n".join(clusters),
-        "PASSTHROUGH_CHAINS": envoy_chains("pass", None),
+        "PASSTHROUGH_LISTENERS": "\n".join(envoy_listener(peer, port)
+                                           for port in peer.passthrough_ports()),
         "TLS_CHAINS": envoy_chains("tls", envoy_transport(peer.world.certificates, False)),
         "MUTUAL_CHAINS": envoy_chains("mutual", envoy_transport(peer.world.certificates, True))}
 
@@ -216,12 +342,17 @@ def envoy_transport(certificates, mutual):
         f" private_key: {{ filename: {certificates.key} }} }}]{authority} }} }} }}")
 
 
-def envoy_chains(kind, transport):
+def envoy_listener(peer, port):
+    return (f"  - name: passthrough-{port}\n    address: {{ socket_address: {{ address: 127.0.0.1,"
+            f" port_value: {port} }} }}\n    listener_filters: *inspector\n    filter_chains:\n"
+            + envoy_chains("pass", None, peer.shape.groups))
+
+
+def envoy_chains(kind, transport, groups=None):
     lines = []
-    for host, service in ROUTES.items():
-        if not host.startswith(kind + "-"):
-            continue
-        lines.append(f"    - filter_chain_match: {{ server_names: [{host}] }}")
+    wanted = [([host], service) for host, service in ROUTES.items() if host.startswith(kind + "-")]
+    for hosts, service in wanted + [(hosts, group) for group, hosts in (groups or {}).items()]:
+        lines.append(f"    - filter_chain_match: {{ server_names: [{', '.join(hosts)}] }}")
         if transport:
             lines.append(f"      transport_socket: {transport}")
         lines.append(
@@ -244,12 +375,25 @@ CATALOGUE = {
     "haproxy, no tickets": (HAProxy, "no-tickets", ("mutual",)),
     "nginx": (Nginx, None, ("pass", "tls", "mutual")),
     "envoy": (Envoy, None, ("pass", "tls", "mutual")),
+    "traefik": (Traefik, None, ("pass", "tls", "mutual")),
+    "sslh": (SSLH, None, ("pass",)),
     "floor": (Floor, None, ("pass", "tls")),
 }
 
 
-def make(name, world):
+def make(name, world, shape=None):
     kind, setting, kinds = CATALOGUE[name]
-    peer = kind(name.replace(", ", "-").replace(" ", "-"), setting, world)
+    folder = name.replace(", ", "-").replace(" ", "-") + (f"-{shape.name}" if shape else "")
+    peer = kind(folder, setting, world, shape)
     peer.name, peer.kinds = name, kinds
     return peer
+
+
+INSTANCES = {}
+
+
+def instance(name, world, shape):
+    """The proxy with a configuration of this shape; the same one when asked for again."""
+    if (name, shape) not in INSTANCES:
+        INSTANCES[name, shape] = make(name, world, shape)
+    return INSTANCES[name, shape]

@@ -11,6 +11,10 @@ class Failed(Exception):
     """A check failed, or a process did not do what it must."""
 
 
+class NotReady(Failed):
+    """A proxy is there, but does not do what it is configured for in the time it was given."""
+
+
 def spawn(command, cores, log, **options):
     """Starts a process that may run on `cores` only; its prose goes to the file `log`."""
     with open(log, "ab") as sink:
@@ -119,10 +123,55 @@ def wait_for_readyz(path, process, seconds=30):
     raise Failed(f"/readyz never said 200: {last}")
 
 
-def free_ports(count, first=21000):
+def wait_for_answer(port, hello, process, seconds):
+    """Returns when a passthrough connection with this ClientHello gets the sink's whole answer.
+
+    A proxy may listen long before it knows where its names lead.
+    """
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise Failed(f"ended with {process.returncode} before it was ready")
+        try:
+            with socket.create_connection(("127.0.0.1", port), timeout=2) as connection:
+                connection.sendall(hello)
+                if len(connection.recv(24, socket.MSG_WAITALL)) == 24:
+                    return
+        except OSError:
+            pass
+        time.sleep(0.005)
+    raise NotReady(f"not ready within {seconds} s")
+
+
+def run_after_others(pid):
+    """Lets a process of the load run only while nothing else wants its core.
+
+    A flood that shares the core with what is timed must not make that wait, nor the kernel's soft
+    interrupt thread, which brings the packets.
+    """
+    os.sched_setscheduler(pid, os.SCHED_IDLE, os.sched_param(0))
+
+
+def free_block(count, first=22000, last=32000):
+    """The first of `count` ports in a row, below the ephemeral range, that nobody listens on."""
+    start = port = first
+    while port < last:
+        with socket.socket() as probe:
+            try:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                start = port + 1
+        port += 1
+        if port - start == count:
+            return start
+    raise Failed(f"no {count} free ports in a row between {first} and {last}")
+
+
+def free_ports(count, first=20000):
     """Ports below the ephemeral range that nobody listens on."""
     found = []
-    for port in range(first, 32000):
+    for port in range(first, 22000):
         with socket.socket() as probe:
             try:
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

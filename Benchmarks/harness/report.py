@@ -8,6 +8,8 @@ import time
 
 from .workloads import ALL, GROUPS
 
+MEGABYTE = 1024 * 1024
+
 
 def values(cells):
     return {index: cell["value"] for index, cell in enumerate(cells) if "value" in cell}
@@ -38,21 +40,73 @@ def rate(workload, cells):
     return f"{median / 1e9:.2f} GB/s" if workload.scale == 1e9 else f"{median:,.0f}/s"
 
 
-def row(workload, name, cells, rows, against):
+def reason_without(cells):
+    """Why there is no number; None where there are numbers and no doubt about them."""
     invalid = [cell["invalid"] for cell in cells if "invalid" in cell]
-    found = values(cells)
-    if invalid or not found:
-        reason = invalid[0].replace("\n", " ").replace("|", "/")[:160] if invalid else "no value"
-        return f"| {workload.title}, {workload.unit} | {name} | INVALID: {reason} | | | |"
-    spread = f"{number(min(found.values()))} – {number(max(found.values()))}"
-    paired = ratios(cells, rows[against]) if against else []
-    ratio = ""
-    if name == against:
-        ratio = "1"
-    elif paired:
-        ratio = f"{statistics.median(paired):.2f} ({min(paired):.2f} – {max(paired):.2f})"
-    median = number(statistics.median(found.values()))
-    return (f"| {workload.title}, {workload.unit} | {name} | {median} | {spread} | {ratio} |"
+    left_out = [cell["leftOut"] for cell in cells if "leftOut" in cell]
+    if not invalid and not left_out and values(cells):
+        return None
+    text = f"INVALID: {invalid[0]}" if invalid else left_out[0] if left_out else "no value"
+    return text.replace("\n", " ").replace("|", "/")[:160]
+
+
+def paired(cells, against):
+    """The median of the ratios within the rounds, and their range."""
+    found = ratios(cells, against)
+    if not found:
+        return ""
+    return f"{statistics.median(found):.2f} ({min(found):.2f} – {max(found):.2f})"
+
+
+def medians(cells, read):
+    return statistics.median(read(cell) for cell in cells if "value" in cell)
+
+
+def spread(cells):
+    found = values(cells).values()
+    return f"{number(statistics.median(found))} | {number(min(found))} – {number(max(found))}"
+
+
+SIZES_HEAD = ["| size | peer | µs per connection | min – max | × HAProxy | × its own with 1 |"
+              " start, s | resident, MB |", "|---|---|---:|---:|---:|---:|---:|---:|"]
+
+
+def sizes_row(workload, name, cells, rows, results):
+    """A large configuration, beside HAProxy with the same and beside the proxy's own smallest."""
+    head = f"| {workload.title} | {name} |"
+    reason = reason_without(cells)
+    if reason:
+        return f"{head} {reason} | | | | | |"
+    own = results.get(f"{workload.family}-1", {}).get(name, [])
+    return (f"{head} {spread(cells)} | {paired(cells, rows.get('haproxy', []))} |"
+            f" {paired(cells, own)} | {number(medians(cells, lambda cell: cell['startSeconds']))} |"
+            f" {medians(cells, lambda cell: cell['residentBytes']) / MEGABYTE:.0f} |")
+
+
+FLOOD_HEAD = ["| workload | peer | alone: p50 | p99 | p99.9 µs | flooded: p50 | p99 | p99.9 µs |"
+              " p99: min – max | p99 × alone | p99 × HAProxy | handshakes |",
+              "|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|"]
+
+
+def flood_row(workload, name, cells, rows, results):
+    head = f"| {workload.title} | {name} |"
+    reason = reason_without(cells)
+    if reason:
+        return f"{head} {reason} | | | | | | | | | |"
+    percentiles = [number(medians(cells, lambda cell, part=part, which=which: cell[part][which]))
+                   for part in ("quiet", "flooded") for which in ("p50", "p99", "p999")]
+    alone = [{"value": cell["quiet"]["p99"]} if "quiet" in cell else cell for cell in cells]
+    return (f"{head} {' | '.join(percentiles)} | {spread(cells).split(' | ')[1]} |"
+            f" {paired(cells, alone)} | {paired(cells, rows.get('haproxy', []))} |"
+            f" {rate(workload, cells)} |")
+
+
+def row(workload, name, cells, rows, against):
+    reason = reason_without(cells)
+    if reason:
+        return f"| {workload.title}, {workload.unit} | {name} | {reason} | | | |"
+    ratio = "1" if name == against else paired(cells, rows[against]) if against else ""
+    return (f"| {workload.title}, {workload.unit} | {name} | {spread(cells)} | {ratio} |"
             f" {rate(workload, cells)} |")
 
 
@@ -70,8 +124,14 @@ def markdown(results, facts):
                   if workload.group == group and workload.name in results]
         if not chosen:
             continue
-        lines += [f"## {title}", "",
-                  f"| workload, unit | peer | median | min – max | × {beside} | rate |",
+        lines += [f"## {title}", ""]
+        if group in ("scale", "flood"):
+            head, one = (SIZES_HEAD, sizes_row) if group == "scale" else (FLOOD_HEAD, flood_row)
+            lines += head + [one(workload, name, cells, results[workload.name], results)
+                             for workload in chosen
+                             for name, cells in results[workload.name].items()] + [""]
+            continue
+        lines += [f"| workload, unit | peer | median | min – max | × {beside} | rate |",
                   "|---|---|---:|---:|---:|---:|"]
         for workload in chosen:
             rows = results[workload.name]

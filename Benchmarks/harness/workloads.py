@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+from . import shapes
+
 
 @dataclass(frozen=True)
 class Workload:
@@ -16,9 +18,13 @@ class Workload:
     quick: int  # The same under --quick.
     scale: float  # From CPU seconds per unit to the unit of the table.
     options: dict = field(default_factory=dict)
+    routes: int = 0  # Host names of the proxy's configuration.
+    ports: int = 0  # Its listening ports.
 
     @property
     def host(self):
+        if self.routes:
+            return shapes.host_name(0)
         short = {"answer": "answer", "hello-echo": "echo", "hello-source": "source",
                  "echo": "echo", "source": "source"}[self.service]
         return f"{self.kind}-{short}.bench.test"
@@ -26,6 +32,20 @@ class Workload:
     @property
     def is_idle(self):
         return self.mode == "idle"
+
+    @property
+    def is_flood(self):
+        return self.mode == "paced"
+
+    @property
+    def family(self):
+        """Workloads that differ in the size of the proxy's configuration alone; None elsewhere."""
+        return self.name.split("-")[0] if self.routes or self.ports else None
+
+    def shape(self, quick):
+        """A tenth of the size under --quick."""
+        part = 10 if quick else 1
+        return shapes.Shape(-(-self.routes // part), max(1, self.ports // part))
 
     @property
     def tls(self):
@@ -39,12 +59,16 @@ class Workload:
             return 20
         return max(self.units(quick) // 10, 1)
 
-    def arguments(self, certificates):
+    def arguments(self, certificates, quick):
         options = dict(self.options)
+        if self.family:
+            options |= {"names": max(1, self.shape(quick).routes), "ports": self.shape(quick).ports}
+        if self.is_flood:
+            options["seconds"] = self.units(quick)
         if self.kind == "mutual":
             options |= {"certificate": certificates.downstream_chain,
                         "key": certificates.downstream_key}
-        if self.is_idle and self.tls:
+        if (self.is_idle or self.is_flood) and self.tls:
             options["tls"] = "yes"
         return [part for name, value in options.items() for part in (f"--{name}", str(value))]
 
@@ -105,7 +129,19 @@ ALL = [
              "tls", "echo", "idle", 2_000, 200, 1 / 1024),
     Workload("idle-mutual", "memory", "Idle TLS connections with a downstream certificate",
              "KB per connection", "mutual", "echo", "idle", 1_000, 100, 1 / 1024),
+    *[Workload(f"routes-{routes}", "scale", f"{routes:,} host name{'s' if routes > 1 else ''}",
+               "µs per connection", "pass", "answer", "connect", 8_000, 500, 1e6, routes=routes)
+      for routes in (1, 10_000, 100_000)],
+    *[Workload(f"ports-{ports}", "scale", f"{ports:,} listening port{'s' if ports > 1 else ''}",
+               "µs per connection", "pass", "answer", "connect", 8_000, 500, 1e6, ports=ports)
+      for ports in (1, 10_000)],
+    Workload("flood-pass", "flood", "Echoes over passthrough", "µs",
+             "pass", "hello-echo", "paced", 10, 1, 1, {"connections": 100, "rate": 1_000}),
+    Workload("flood-tls", "flood", "Echoes over terminated TLS", "µs",
+             "tls", "echo", "paced", 10, 1, 1, {"connections": 100, "rate": 1_000}),
 ]
 
 GROUPS = {"passthrough": "Passthrough: CPU of the proxy", "tls": "TLS: CPU of the proxy",
-          "memory": "Idle memory of the proxy"}
+          "memory": "Idle memory of the proxy",
+          "scale": "Large configurations: CPU of the proxy, its start, its memory",
+          "flood": "Latency of established connections during a flood of handshakes"}
