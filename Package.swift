@@ -152,7 +152,7 @@ if !engineOnly {
             name: "StraitControlTests",
             dependencies: [
                 "StraitCore", "StraitRouting", "StraitState", "StraitSnapshot", "StraitEngine",
-                "StraitConfig", "StraitControl", "StraitPosix",
+                "StraitConfig", "StraitControl", "StraitPosix", "StraitWire",
                 .product(name: "Logging", package: "swift-log"),
             ], swiftSettings: common),
         .testTarget(

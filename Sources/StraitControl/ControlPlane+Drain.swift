@@ -73,6 +73,7 @@ extension ControlPlane {
         for worker in obeying { self.liveRevisions[worker] = revision }
         self.endHold()
         self.logger.notice("the drain is taken back; revision \(revision) is live again")
+        self.announceStatus()
         return nil
     }
 
@@ -85,11 +86,17 @@ extension ControlPlane {
     /// Drains if that was not done yet, and ends the workers.
     func drainAndStop() async {
         self.isEnding.store(true, ordering: .releasing)
+        if !self.hasDrained { self.stage = .draining }
+        self.announceEnd()
         if !self.hasDrained {
-            self.stage = .draining
             _ = await self.drain()
         }
         await self.end()
+    }
+
+    /// How long a drain may take.
+    var drainAllowed: Duration {
+        self.drainRequested ?? self.live?.configuration.timeouts.drain ?? Limits.drainTimeout
     }
 
     /// Accepts nothing more and waits for what is open until the deadline; false when it was taken
@@ -97,8 +104,8 @@ extension ControlPlane {
     private func drain() async -> Bool {
         if self.isResuming { await self.lastChange?.value }
         let cancelled = self.drainsCancelled
-        let allowed =
-            self.drainRequested ?? self.live?.configuration.timeouts.drain ?? Limits.drainTimeout
+        let allowed = self.drainAllowed
+        self.announceStatus()
         let open = await self.openConnections()
         guard self.drainsCancelled == cancelled else { return false }
         self.logger.notice(

@@ -36,6 +36,7 @@ package actor ControlPlane: Service {
     nonisolated let records: RecordSink
     nonisolated let logLinesDropped: @Sendable () -> UInt64
     nonisolated let names: NameWatcher
+    nonisolated let serviceManager: ServiceManager
     let fleet: WorkerFleet
     let started: Timestamp
 
@@ -62,6 +63,10 @@ package actor ControlPlane: Service {
     nonisolated let isEnding = Atomic<Bool>(false)
     /// One element for each drain that an operator asks for; finished by a signal.
     nonisolated let drains = AsyncStream<Void>.makeStream()
+    /// Whether this process is the one that the service manager hears.
+    var speaksForService = true
+    /// Whether the service manager knows that the process ends.
+    var hasAnnouncedEnd = false
     var lastChange: Task<Void, Never>?
     /// Newer processes that this one starts.
     var upgrades = UpgradeMachine()
@@ -89,15 +94,19 @@ package actor ControlPlane: Service {
     ///   - configuration: What it says now.
     ///   - logger: For everything that an operator should read.
     ///   - setup: Which process this one takes over from, and what a newer one needs.
+    ///   - serviceManager: Told what becomes of the router.
     ///   - logLinesDropped: How many log lines were lost.
     /// - Throws: ``StartFailure/engine(_:)`` where no worker can be started.
     package init(
         path: String, configuration: Configuration, logger: Logger,
         setup: UpgradeSetup = UpgradeSetup(),
+        serviceManager: ServiceManager = ServiceManager(),
         logLinesDropped: @escaping @Sendable () -> UInt64
     ) throws(StartFailure) {
         self.path = path
         self.logger = logger
+        self.serviceManager = serviceManager
+        self.sockets = ListenerSocketSet(inherited: inherited)
         self.logLinesDropped = logLinesDropped
         let records = RecordSink(logger: logger)
         self.records = records
@@ -107,7 +116,7 @@ package actor ControlPlane: Service {
         let offered = setup.predecessor?.state
         self.predecessor = setup.predecessor
         self.draining = offered?.draining ?? []
-        self.sockets = ListenerSocketSet(inherited: setup.predecessor?.listeners ?? [])
+        self.sockets = ListenerSocketSet(inherited: setup.predecessor?.listeners ?? setup.passed)
         self.compiler =
             offered.map { SnapshotCompiler(ticketRoot: $0.ticketRoot) }
             ?? SnapshotCompiler()
@@ -158,6 +167,8 @@ package actor ControlPlane: Service {
 
     /// Runs until graceful shutdown, or a drain that nobody takes back; then ends the workers.
     package func run() async throws {
+        let watchdog = Task { await self.answerWatchdog() }
+        defer { watchdog.cancel() }
         await withTaskGroup(of: Void.self) { group in
             group.addTask { await self.watch() }
             group.addTask { await self.followNames() }
@@ -287,7 +298,7 @@ package actor ControlPlane: Service {
 
     /// Reads the file again and makes it live, after every change that was asked for earlier.
     package func reload(trigger: String) async -> ReloadOutcome {
-        await self.inTurn { await $0.performReload(trigger: trigger) }
+        await self.inTurn { await $0.announcedReload(trigger: trigger) }
     }
 
     /// Changes happen one after the other, in the order in which they were asked for.

@@ -57,7 +57,7 @@ package final class RecordSink: Sendable {
             }
         case .health(let turn): self.tell(turn)
         case .applied, .drained, .metrics, .connections, .found, .closed, .cancelTarget,
-            .cancelUnknown, .stopped:
+            .cancelUnknown, .pong, .stopped:
             return
         }
     }

@@ -49,7 +49,7 @@ package actor WorkerFleet {
             switch report {
             case .accessRecords, .log, .health: log(report)
             case .cancelUnknown(let question): asking.yield(question)
-            case .applied, .drained, .metrics, .connections, .found, .closed, .cancelTarget,
+            case .applied, .drained, .metrics, .connections, .found, .closed, .cancelTarget, .pong,
                 .stopped:
                 continuation.yield(report)
             }
@@ -82,6 +82,14 @@ package actor WorkerFleet {
     /// Says whether other processes of this router may have given out cancel keys.
     package nonisolated func otherProcessesHaveKeys(_ doThey: Bool) {
         self.engine.otherProcessesHaveKeys(doThey)
+    }
+
+    /// The workers, by index, that do not answer within `timeout`: their loops do not turn.
+    package func silentWorkers(within timeout: Duration) async -> [Int] {
+        let answers = await self.ask(timeout: timeout) { .ping(token: $0) }
+        let heard = Set(
+            answers.compactMap { if case .pong(_, let worker) = $0 { worker } else { nil } })
+        return (0..<self.workers).filter { !heard.contains($0) }
     }
 
     /// Gives every worker a snapshot and returns which of them obey it within `timeout`.
@@ -163,7 +171,7 @@ package actor WorkerFleet {
         var worker: Int?
         switch report {
         case .metrics(let token, _), .connections(let token, _), .found(let token, _),
-            .closed(let token, _), .cancelTarget(let token, _):
+            .closed(let token, _), .cancelTarget(let token, _), .pong(let token, _):
             key = .token(token)
         case .applied(let sender, let revision):
             key = .applied(revision)

@@ -95,7 +95,7 @@ package final class Engine: Sendable {
         case .apply(let snapshot, _):
             for worker in self.mailboxes.indices { self.send(command, to: worker) }
             _ = self.health.put(.apply(snapshot))
-        case .collectMetrics, .listConnections, .findConnection, .closeConnection,
+        case .ping, .collectMetrics, .listConnections, .findConnection, .closeConnection,
             .askCancelTarget, .tellCancelTarget, .findCancelTarget:
             for worker in self.mailboxes.indices { self.send(command, to: worker) }
         case .drain:

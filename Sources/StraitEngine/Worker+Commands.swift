@@ -13,6 +13,7 @@ extension Worker {
         case .resume:
             self.drainDeadline = nil
             self.saidDrained = false
+        case .ping(let token): self.reports(.pong(token: token, worker: self.index))
         case .collectMetrics(let token):
             self.reports(.metrics(token: token, self.metricsNow()))
         case .listConnections(let token, let limit):

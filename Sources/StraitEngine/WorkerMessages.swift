@@ -27,6 +27,8 @@ package enum WorkerCommand: Sendable {
     case drain(deadline: Instant)
     /// Take a drain back; a snapshot that comes next says where to listen again.
     case resume
+    /// Answer, to show that the loop turns.
+    case ping(token: UInt64)
     /// Report the counters.
     case collectMetrics(token: UInt64)
     /// Report open connections, at most `limit`.
@@ -52,6 +54,8 @@ package enum WorkerReport: Sendable {
     case applied(worker: Int, revision: UInt64)
     /// Nothing is open any more after a drain.
     case drained(worker: Int)
+    /// Answer to `ping`.
+    case pong(token: UInt64, worker: Int)
     /// Answer to `collectMetrics`.
     case metrics(token: UInt64, WorkerMetrics)
     /// Answer to `listConnections`.

@@ -43,6 +43,25 @@ internal import StraitCore
         }
     }
 
+    /// The kernel's form of a UNIX socket's name; `@` in front stands for the NUL that begins an
+    /// abstract one, which has no other end than its length, unix(7).
+    init(localName name: String) {
+        var form = sockaddr_un()
+        form.sun_family = sa_family_t(AF_UNIX)
+        let isAbstract = name.hasPrefix("@")
+        let count = unsafe withUnsafeMutableBytes(of: &form.sun_path) { bytes in
+            let name = name.utf8.prefix(bytes.count)
+            for (index, byte) in name.enumerated() {
+                unsafe bytes[index] = isAbstract && index == 0 ? 0 : byte
+            }
+            return name.count
+        }
+        self.store(form)
+        guard isAbstract else { return }
+        let head = MemoryLayout<sockaddr_un>.size - MemoryLayout.size(ofValue: form.sun_path)
+        self.length = socklen_t(head + count)
+    }
+
     /// Our form of what the kernel wrote; nil for a family that we do not know.
     var socketAddress: SocketAddress? {
         switch Int32(self.storage.ss_family) {

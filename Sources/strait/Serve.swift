@@ -1,6 +1,7 @@
 // `strait serve`: the router.
 
 internal import ArgumentParser
+internal import Foundation
 internal import Logging
 internal import ServiceLifecycle
 internal import StraitAPI
@@ -82,6 +83,8 @@ struct ServeCommand: AsyncParsableCommand {
             throw Self.commandFailure(failure)
         } catch let failure as AdminSocketFailure {
             throw CommandFailure(.refused, failure.description)
+        } catch let refused as SocketActivationRefused {
+            throw CommandFailure(.refused, refused.description)
         }
     }
 
@@ -118,14 +121,20 @@ struct ServeCommand: AsyncParsableCommand {
         _ configuration: Configuration, path: String, _ predecessor: Predecessor?, logger: Logger,
         log: LineWriter
     ) async throws {
+        let environment = ProcessInfo.processInfo.environment
+        let inherited = try SocketActivation.take(
+            environment: environment, process: processIdentifier(),
+            listeners: configuration.listeners.map { .init(name: $0.name, address: $0.address) })
         let adminPath = configuration.admin.unixPath
         let socket = try AdminSocket(
             path: adminPath, takesOver: predecessor?.adminPath == adminPath)
         defer { socket.remove() }
         let control = try ControlPlane(
             path: path, configuration: configuration, logger: logger,
-            setup: UpgradeSetup(admin: socket, predecessor: predecessor),
-            logLinesDropped: { log.droppedLines })
+            setup: UpgradeSetup(admin: socket, predecessor: predecessor, passed: inherited),
+            serviceManager: ServiceManager(
+                environment: environment, process: processIdentifier()
+            ) { logger.warning("\($0)") }, logLinesDropped: { log.droppedLines })
         // Trapped before anything listens: a signal that comes early is not lost and kills nothing.
         let signals = await UnixSignalsSequence(trapping: .sighup, .sigusr1, .sigterm, .sigint)
         try await withThrowingTaskGroup(of: Void.self) { tasks in
@@ -136,10 +145,7 @@ struct ServeCommand: AsyncParsableCommand {
             let group = ServiceGroup(
                 configuration: ServiceGroupConfiguration(
                     services: [
-                        .init(
-                            service: AdminAPI(control: control, socket: socket, logger: logger) {
-                                Task { await control.announceServing() }
-                            }),
+                        .init(service: Self.operators(control, socket, logger)),
                         .init(
                             service: control,
                             successTerminationBehavior: .gracefullyShutdownGroup),
@@ -149,6 +155,18 @@ struct ServeCommand: AsyncParsableCommand {
             }
             try await group.run()
             tasks.cancelAll()
+        }
+    }
+
+    /// The router is ready when operators reach it, too: `strait reload` is the unit's.
+    private static func operators(
+        _ control: ControlPlane, _ socket: AdminSocket, _ logger: Logger
+    ) -> AdminAPI {
+        AdminAPI(control: control, socket: socket, logger: logger) {
+            Task {
+                await control.announceServing()
+                await control.announceReady()
+            }
         }
     }
 
@@ -165,7 +183,9 @@ struct ServeCommand: AsyncParsableCommand {
                 endings += 1
                 logger.notice("received \(signal)")
                 switch endings {
-                case 1: await group.triggerGracefulShutdown()
+                case 1:
+                    await control.announceEnd()
+                    await group.triggerGracefulShutdown()
                 case 2: await control.hasten()
                 default:
                     log.stop()

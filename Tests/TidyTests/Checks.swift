@@ -169,10 +169,12 @@ enum Checks {
         var found = file.matches(
             of:
                 #/
-                \b (?! FileManager \b ) (?: \w* (?: Manager | Helper | Util | Frontend )
-                | manager | helper | util | frontend ) s? \b
+                \b (?! (?: FileManager | [Ss]erviceManager ) \b )
+                (?: \w* (?: Manager | Helper | Util | Frontend ) | manager | helper | util
+                | frontend ) s? \b
                 /#,
-            in: file.lines, "manager, helper, util, frontend: say what it does")
+            in: file.lines.map { $0.replacing("service manager", with: "") },
+            "manager, helper, util, frontend: say what it does")
         found += file.matches(
             of:
                 #/

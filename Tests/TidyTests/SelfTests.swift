@@ -82,6 +82,8 @@ private let planted: [Planted] = [
     .bad(words, wire, "let server = 1"),
     .good(words, wire, "try FileManager.default.removeItem(atPath: path)"),
     .bad(words, tests, "let server = 1"),
+    .good(words, wire, "// the service manager is another program: let a = ServiceManager()"),
+    .bad(words, wire, "let x = MyServiceManager()"),
     .good(words, "Sources/StraitConfig/A.swift", "FileManager.default"),
     .good(words, wire, "let serverName = 1\ncase clientAddress\nlet backendKeyData = 2"),
     .bad(notes, wire, "// TODO: this"),

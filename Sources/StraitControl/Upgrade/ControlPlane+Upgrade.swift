@@ -130,6 +130,7 @@ extension ControlPlane {
         _ admin: AdminSocket
     ) async -> UpgradeAnswer {
         let spent = monotonicNow().nanoseconds(since: begin) / 1_000_000
+        self.handOverService(to: successor.process.identifier)
         await self.fleet.stopAccepting(timeout: Self.answerTimeout)
         let open = await self.openConnections()
         let allowed = live.configuration.timeouts.upgrade
@@ -178,6 +179,7 @@ extension ControlPlane {
             }
             if case .some(let reason) = await control.acceptAgain() { return .notResumed(reason) }
             _ = control.upgrades.failed(failure)
+            control.takeServiceBack()
             control.upgradeFailures[failure.name, default: 0] += 1
             do throws(PosixError) {
                 try admin.takeBack()

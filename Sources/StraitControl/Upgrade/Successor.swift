@@ -43,10 +43,9 @@ struct Successor: Sendable {
         }
     }
 
-    /// Ours, and those of sd_listen_fds(3) and sd_watchdog_enabled(3) that name one process.
-    private static let variablesOfOneProcess: Set<String> = [
-        UpgradeLink.variable, "LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "WATCHDOG_PID",
-    ]
+    /// Variables that the new process does not get.
+    private static let variablesOfOneProcess = ServiceManager.variablesOfOneProcess
+        .union([UpgradeLink.variable])
 
     /// Sends the listeners and what belongs to them.
     static func offer(

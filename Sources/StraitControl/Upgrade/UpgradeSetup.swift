@@ -12,15 +12,18 @@ package struct UpgradeSetup: Sendable {
     package var admin: AdminSocket?
     /// The process that this one takes over from.
     package var predecessor: Predecessor?
+    /// Listening sockets that systemd has opened for this process.
+    package var passed: [InheritedListener]
 
     /// See the properties.
     package init(
         program: String = Self.ownProgram, admin: AdminSocket? = nil,
-        predecessor: Predecessor? = nil
+        predecessor: Predecessor? = nil, passed: [InheritedListener] = []
     ) {
         self.program = program
         self.admin = admin
         self.predecessor = predecessor
+        self.passed = passed
     }
 
     /// The path by which this process was started.

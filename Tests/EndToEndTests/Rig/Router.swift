@@ -18,10 +18,13 @@ struct Router: Sendable {
     ///   - body: Its configuration without `region`, `router`, `admin` and `access`.
     ///   - shell: Whose environment and folder it has.
     ///   - descriptors: How many it may have open; nil: as many as the tests.
+    ///   - environment: Variables added to the shell's.
+    ///   - launcher: A program and its arguments that becomes the router.
     /// - Returns: The router, ready.
     /// - Throws: ``Missing`` without an executable; what goes wrong on the way.
     static func start(
-        _ name: String, _ body: String, in shell: Shell, descriptors: Int? = nil
+        _ name: String, _ body: String, in shell: Shell, descriptors: Int? = nil,
+        environment: [String: String] = [:], by launcher: [String] = []
     ) async throws -> Router {
         guard FileManager.default.isExecutableFile(atPath: Programs.strait) else {
             throw Missing(what: Programs.strait)
@@ -33,7 +36,8 @@ struct Router: Sendable {
         try (head(directory) + body).write(toFile: path, atomically: true, encoding: .utf8)
         let limit = descriptors.map { ["prlimit", "--nofile=\($0)"] } ?? []
         let daemon = try Daemon.start(
-            name, limit + [Programs.strait, "serve", "--config", path], in: shell)
+            name, limit + launcher + [Programs.strait, "serve", "--config", path], in: shell,
+            environment: environment)
         let router = Router(
             daemon: daemon, shell: shell, configurationPath: path,
             adminSocket: "\(directory)/admin.sock", accessPath: "\(directory)/access.json")
