@@ -25,6 +25,10 @@ struct ServeCommand: AsyncParsableCommand {
               USR1  open the access record file again, after rotation
               TERM  accept nothing new, finish what is open, end; once more: end at once
               INT   as TERM
+
+            ENVIRONMENT
+              NOTIFY_SOCKET, WATCHDOG_USEC, LISTEN_FDS   as systemd sets them: readiness,
+                                                         watchdog, sockets to listen on
             """)
 
     @Option(

@@ -1,4 +1,7 @@
-"""Stops one thread of a process, the others go on: freeze_thread.py PID NAME, until SIGTERM."""
+"""Stops one thread of a process, the others go on: freeze_thread.py PID NAME, until SIGTERM.
+
+Ends with the thread, too, which is not gone before who has stopped it knows.
+"""
 
 import ctypes
 import os
@@ -23,10 +26,14 @@ for thread in os.listdir(f"/proc/{process}/task"):
             break
 else:
     sys.exit(f"process {process} has no thread {name}")
-signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+signals = [signal.SIGTERM, signal.SIGCHLD]
+signal.pthread_sigmask(signal.SIG_BLOCK, signals)
 ptrace(PTRACE_SEIZE, int(thread))
 ptrace(PTRACE_INTERRUPT, int(thread))
 os.waitpid(int(thread), WALL)
 print("frozen", flush=True)
-signal.sigwait([signal.SIGTERM])
+while signal.sigwait(signals) == signal.SIGCHLD:
+    found, status = os.waitpid(int(thread), WALL | os.WNOHANG)
+    if found and (os.WIFEXITED(status) or os.WIFSIGNALED(status)):
+        sys.exit()
 ptrace(PTRACE_DETACH, int(thread))
