@@ -106,7 +106,6 @@ package actor ControlPlane: Service {
         self.path = path
         self.logger = logger
         self.serviceManager = serviceManager
-        self.sockets = ListenerSocketSet(inherited: inherited)
         self.logLinesDropped = logLinesDropped
         let records = RecordSink(logger: logger)
         self.records = records
