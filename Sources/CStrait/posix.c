@@ -3,6 +3,8 @@
 
 #include <fcntl.h>
 #include <arpa/nameser.h>
+#include <errno.h>
+#include <linux/close_range.h>
 #include <linux/sockios.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -10,9 +12,11 @@
 #include <pthread.h>
 #include <resolv.h>
 #include <sched.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 int cstrait_accept4(int descriptor, struct sockaddr *address, socklen_t *length) {
@@ -56,8 +60,43 @@ int cstrait_online_cores(int *cores, int capacity) {
     return count;
 }
 
-int cstrait_spawn_closes_from(posix_spawn_file_actions_t *actions, int first) {
-    return posix_spawn_file_actions_addclosefrom_np(actions, first);
+/* All of it in C, as nothing of Swift may run between a fork and an exec. Its parent is ours (CLONE_PARENT):
+   whoever watches this process is told of that one's end, too. -1 and errno where it cannot be started. */
+pid_t cstrait_spawn_sibling(const char *program, char *const *arguments, char *const *variables,
+                            int inherited, int place) {
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC) != 0) return -1;
+    int verdict = fcntl(ends[1], F_DUPFD_CLOEXEC, place + 1);
+    close(ends[1]);
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    pid_t child = verdict < 0 ? -1 : (pid_t)syscall(SYS_clone, CLONE_PARENT | SIGCHLD, NULL, NULL, NULL, NULL);
+    int error = errno;
+    if (child == 0) {
+        struct sigaction standard = {.sa_handler = SIG_DFL};
+        for (int number = 1; number < NSIG; number++) sigaction(number, &standard, NULL);
+        if (inherited == place ? fcntl(place, F_SETFD, 0) == 0 : dup2(inherited, place) == place) {
+            close_range((unsigned)place + 1, ~0U, CLOSE_RANGE_CLOEXEC);
+            sigset_t none;
+            sigemptyset(&none);
+            sigprocmask(SIG_SETMASK, &none, NULL);
+            execve(program, arguments, variables);
+        }
+        error = errno;
+        while (write(verdict, &error, sizeof error) < 0 && errno == EINTR) {}
+        _exit(127);
+    }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (verdict >= 0) close(verdict);
+    ssize_t count = 0;
+    if (child > 0) {
+        while ((count = read(ends[0], &error, sizeof error)) < 0 && errno == EINTR) {}
+    }
+    close(ends[0]);
+    if (child > 0 && count == 0) return child;
+    errno = error;
+    return -1;
 }
 
 /* CMSG_* are macros. */

@@ -151,6 +151,9 @@ extension ControlPlane {
     }
 
     private func end() async {
+        if !self.speaksForService, let process = await self.servingProcess() {
+            self.nameMainProcess(process)
+        }
         let ended = await self.fleet.stop(timeout: Self.stopTimeout)
         if !ended { self.logger.warning("a worker has not ended in time") }
         self.sockets.closeAll()

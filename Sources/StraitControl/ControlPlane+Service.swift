@@ -21,7 +21,7 @@ extension ControlPlane {
             self.logger.warning("\(readiness.text(verbose: false).dropLast()): not announced")
             return
         }
-        self.tell(.mainProcess(processIdentifier()), .ready, .status(self.serviceStatus))
+        self.tell(.ready, .status(self.serviceStatus))
     }
 
     /// Reloads, with the service manager told before and after.
@@ -46,16 +46,19 @@ extension ControlPlane {
     /// Changes the line that `systemctl status` shows.
     func announceStatus() { self.tell(.status(self.serviceStatus)) }
 
-    /// Another process is the service from now on; this one says nothing more.
-    func handOverService(to process: Int32) {
-        self.tell(.mainProcess(process))
-        self.speaksForService = false
-    }
+    /// Another process speaks from now on.
+    ///
+    /// This one may still be the main process: it stays that until it ends, so that the end of the
+    /// newer one, while this one can accept again, is not taken for the end of the service.
+    package func handOverService() { self.speaksForService = false }
+
+    /// The process that serves is the main one, now that this one ends.
+    func nameMainProcess(_ process: Int32) { self.serviceManager.tell([.mainProcess(process)]) }
 
     /// This process is the service again.
-    func takeServiceBack() {
+    package func takeServiceBack() {
         self.speaksForService = true
-        self.tell(.mainProcess(processIdentifier()), .ready, .status(self.serviceStatus))
+        self.tell(.ready, .status(self.serviceStatus))
     }
 
     /// Tells the watchdog that the router lives, for as long as every worker answers.

@@ -70,20 +70,22 @@ import Testing
     }
 }
 
-@Suite("ChildProcess", .timeLimit(.minutes(1))) struct ChildProcessTests {
+@Suite("SiblingProcess", .timeLimit(.minutes(1))) struct SiblingProcessTests {
     /// Runs a shell script with one end of a pair at descriptor 3.
-    private func run(
-        _ script: String, _ environment: [String] = []
-    ) throws -> (
-        ChildProcess, MessageSocket
+    private func run(_ script: String, _ environment: [String] = []) throws -> (
+        SiblingProcess, MessageSocket
     ) {
         let (ours, theirs) = try MessageSocket.pair()
-        let child = try withExtendedLifetime(theirs) {
-            try ChildProcess.spawn(
+        let process = try withExtendedLifetime(theirs) {
+            try SiblingProcess.spawn(
                 program: "/bin/bash", arguments: ["-c", script], environment: environment,
                 inherited: theirs.number)
         }
-        return (child, ours)
+        return (process, ours)
+    }
+
+    private func text(_ socket: MessageSocket) throws -> String? {
+        try socket.receive().map { String(decoding: $0.bytes, as: UTF8.self) }
     }
 
     @Test("it finds what it inherits at descriptor 3, and no other descriptor of ours")
@@ -91,34 +93,37 @@ import Testing
         let leaked = try listen(on: loopback4)
         defer { Sockets.close(leaked) }
         _ = fcntl(leaked, F_SETFD, 0)  // as a library may have left it
-        let (child, ours) = try self.run(
+        let (_, ours) = try self.run(
             "echo -n \"$MARK\" >&3; for d in /proc/$$/fd/*; do n=${d##*/}; "
-                + "[ $n -gt 3 ] && [ $n -ne 255 ] && [ -e $d ] && echo -n more >&3; done; exit 7",
+                + "[ $n -gt 3 ] && [ $n -ne 255 ] && [ -e $d ] && echo -n more >&3; done",
             ["MARK=here", "PATH=/bin"])
-        #expect(String(decoding: try #require(try ours.receive()).bytes, as: UTF8.self) == "here")
-        #expect(child.reap() == "exit 7")
-        #expect(try ours.receive() == nil)
+        #expect(try self.text(ours) == "here")
+        #expect(try self.text(ours) == nil)
     }
 
-    @Test("it is asked to end, or ended")
+    @Test("its parent is ours, and signals that we ignore reach it")
+    func sibling() throws {
+        let (process, ours) = try self.run(
+            "trap 'echo -n piped >&3' PIPE; echo -n $PPID >&3; kill -PIPE $$; :")
+        #expect(try self.text(ours) == "\(getppid())")
+        #expect(try self.text(ours) == "piped")
+        #expect(process.identifier != getpid())
+    }
+
+    @Test("it is ended, whatever it does about it")
     func ends() throws {
-        let (asked, first) = try self.run("trap 'exit 3' TERM; echo -n up >&3; read -r <&3")
-        #expect(try first.receive() != nil)
-        asked.end(atOnce: false)
-        #expect(asked.reap() == "exit 3")
-        let (forced, second) = try self.run("trap '' TERM; echo -n up >&3; read -r <&3")
-        #expect(try second.receive() != nil)
-        forced.end(atOnce: true)
-        #expect(forced.reap() == "signal 9")
+        let (process, ours) = try self.run("trap '' TERM; echo -n up >&3; read -r <&3")
+        #expect(try self.text(ours) == "up")
+        process.end()
+        #expect(try self.text(ours) == nil)
     }
 
-    @Test("a program that is not there is told")
-    func missing() throws {
+    @Test("a program that is not there, or is none, is told", arguments: ["/no/such", "/etc"])
+    func missing(path: String) throws {
         let (_, theirs) = try MessageSocket.pair()
         #expect(throws: PosixError.self) {
-            try ChildProcess.spawn(
-                program: "/no/such/program", arguments: [], environment: [],
-                inherited: theirs.number)
+            try SiblingProcess.spawn(
+                program: path, arguments: [], environment: [], inherited: theirs.number)
         }
     }
 }

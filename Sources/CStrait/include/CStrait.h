@@ -3,7 +3,6 @@
 #ifndef CSTRAIT_H
 #define CSTRAIT_H
 
-#include <spawn.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/epoll.h>
@@ -21,7 +20,8 @@ int cstrait_set_nonblocking(int descriptor);
 int cstrait_bytes_unacknowledged(int descriptor, int *count);
 int cstrait_pin_thread(int core);
 int cstrait_online_cores(int *cores, int capacity);
-int cstrait_spawn_closes_from(posix_spawn_file_actions_t *actions, int first);
+pid_t cstrait_spawn_sibling(const char *program, char *const *arguments, char *const *variables,
+                            int inherited, int place);
 /* As many as the kernel takes in one message (SCM_MAX_FD). */
 #define CSTRAIT_DESCRIPTORS_MAX 253
 ssize_t cstrait_send_descriptors(int socket, const void *bytes, size_t count, const int *descriptors,

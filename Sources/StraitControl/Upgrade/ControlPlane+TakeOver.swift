@@ -45,7 +45,7 @@ extension ControlPlane {
             return .refused("\(reason); this one serves on")
         }
         self.predecessor = nil
-        self.handOverService(to: older.pid)
+        self.handOverService()
         let spent = monotonicNow().nanoseconds(since: begin) / 1_000_000
         await self.fleet.stopAccepting(timeout: Self.answerTimeout)
         let open = await self.openConnections()

@@ -130,7 +130,7 @@ extension ControlPlane {
         _ admin: AdminSocket
     ) async -> UpgradeAnswer {
         let spent = monotonicNow().nanoseconds(since: begin) / 1_000_000
-        self.handOverService(to: successor.process.identifier)
+        self.handOverService()
         await self.fleet.stopAccepting(timeout: Self.answerTimeout)
         let open = await self.openConnections()
         let allowed = live.configuration.timeouts.upgrade
@@ -165,7 +165,6 @@ extension ControlPlane {
                 continue
             }
         }
-        successor.forget()
         _ = await self.comeBack(.gone, from: successor)
     }
 

@@ -7,7 +7,7 @@ internal import StraitPosix
 
 /// A process that was started to take over.
 struct Successor: Sendable {
-    let process: ChildProcess
+    let process: SiblingProcess
     let peer: UpgradePeer
 
     /// Starts `program` as this process was started, and offers it everything.
@@ -18,9 +18,9 @@ struct Successor: Sendable {
         let variables = ProcessInfo.processInfo.environment
             .filter { !Self.variablesOfOneProcess.contains($0.key) }
             .map { "\($0.key)=\($0.value)" }
-        let mark = "\(UpgradeLink.variable)=\(ChildProcess.inheritedDescriptor)"
+        let mark = "\(UpgradeLink.variable)=\(SiblingProcess.inheritedDescriptor)"
         let process = try withExtendedLifetime(theirs) { () throws(PosixError) in
-            try ChildProcess.spawn(
+            try SiblingProcess.spawn(
                 program: program, arguments: Array(CommandLine.arguments.dropFirst()),
                 environment: variables + [mark], inherited: theirs.number)
         }
@@ -37,8 +37,7 @@ struct Successor: Sendable {
                 }
             }.detach()
         } catch {
-            process.end(atOnce: true)
-            Self.reap(process)
+            process.end()
             throw error
         }
     }
@@ -65,21 +64,9 @@ struct Successor: Sendable {
         try link.send(.offer(state))
     }
 
-    /// Ends it, and forgets it when it has ended.
+    /// Ends it.
     func end() {
         self.peer.end()
-        self.process.end(atOnce: true)
-        self.forget()
-    }
-
-    /// Waits for its end on a thread of its own, so that it does not stay a zombie.
-    func forget() { Self.reap(self.process) }
-
-    private static func reap(_ process: ChildProcess) {
-        do throws(PosixError) {
-            try Thread.spawn(name: "reaper") { process.reap() }.detach()
-        } catch {
-            return  // it stays a zombie until this process ends
-        }
+        self.process.end()
     }
 }

@@ -1,5 +1,5 @@
-// Postgres cancel keys that another process of this router gave out: after an upgrade the keys of
-// the connections that it still has come here, with every new connection.
+// What other processes of this router are asked. Above all what Postgres cancel keys stand for
+// that they gave out: after an upgrade the keys of the connections that they still have come here.
 
 internal import StraitCore
 internal import StraitEngine
@@ -31,7 +31,7 @@ package struct CancelKeyAnswer: Codable, Sendable {
 
 extension ControlPlane {
     /// How long another process may take to answer.
-    private static let cancelKeyMilliseconds: Int32 = 500
+    private static let answerMilliseconds: Int32 = 500
 
     /// What a key stands for that this process gave out; nil where it did not.
     package func cancelTarget(of question: CancelKeyQuestion) async -> CancelKeyAnswer? {
@@ -83,11 +83,30 @@ extension ControlPlane {
     private nonisolated static func answer(
         of process: DrainingProcess, _ key: CancelKey
     ) async -> CancelKeyAnswer? {
+        await Self.onThread { Self.fetch(from: process, key) }
+    }
+
+    /// The process that answers operators at the common path: the one that accepts.
+    func servingProcess() async -> Int32? {
+        guard let path = self.setup.admin?.path else { return nil }
+        return await Self.onThread {
+            do {
+                let (_, body) = try AdminRequest("GET", "/v1/status").send(
+                    to: path, milliseconds: Self.answerMilliseconds)
+                return try AnswerJSON.decode(StatusAnswer.self, from: body).pid
+            } catch {
+                return nil  // nobody accepts: the router ends
+            }
+        }
+    }
+
+    /// What `work` returns, from a thread of its own; nil where there is no thread.
+    private nonisolated static func onThread<Value: Sendable>(
+        _ work: @escaping @Sendable () -> Value?
+    ) async -> Value? {
         await withCheckedContinuation { continuation in
             do throws(PosixError) {
-                try Thread.spawn(name: "cancel-key") {
-                    continuation.resume(returning: Self.fetch(from: process, key))
-                }.detach()
+                try Thread.spawn(name: "ask") { continuation.resume(returning: work()) }.detach()
             } catch {
                 continuation.resume(returning: nil)
             }
@@ -101,7 +120,7 @@ extension ControlPlane {
             let question = CancelKeyQuestion(process: key.processID, key: key.bytes)
             let (status, body) = try AdminRequest(
                 "POST", "/v1/cancel-key", body: try AnswerJSON.encode(question)
-            ).send(to: process.admin, milliseconds: Self.cancelKeyMilliseconds)
+            ).send(to: process.admin, milliseconds: Self.answerMilliseconds)
             return status == 200 ? try AnswerJSON.decode(CancelKeyAnswer.self, from: body) : nil
         } catch {
             return nil  // it has ended, or hangs: its keys lead nowhere
