@@ -46,6 +46,7 @@ package struct AdminSocket: Sendable {
                     + "and some are needed while it is bound")
         }
         if !takesOver { try Self.refuseLive(path) }
+        Self.removeFile(self.folder)  // of a process that had our number
         do {
             let parent = URL(fileURLWithPath: path).deletingLastPathComponent().path
             if !FileManager.default.fileExists(atPath: parent) {
@@ -73,6 +74,7 @@ package struct AdminSocket: Sendable {
 
     /// Gives the socket a second name, ``ownPath``: another process is about to take the first.
     package func keepReachable() throws(PosixError) {
+        Self.removeFile(self.ownPath)  // of a process that had our number
         try linkFile(from: self.path, to: self.ownPath)
     }
 
@@ -82,6 +84,12 @@ package struct AdminSocket: Sendable {
     /// Takes the path again, from a process that has taken it over.
     package func takeBack() throws(PosixError) {
         try renameReplacing(from: self.ownPath, to: self.path)
+        Self.removeFile(self.ownPath)  // both names of one socket stay where nobody took the path
+    }
+
+    /// Removes what a process that was ended while it bound its socket has left.
+    package func forgetFolder(of process: Int32) {
+        Self.removeFile("\(self.path).\(process).new")
     }
 
     /// Removes the socket, unless another process has taken its place.

@@ -29,6 +29,8 @@ extension ControlPlane {
     /// Begins a drain, after which ``run()`` returns; the caller sees to the rest of the process.
     package func requestDrain(within deadline: Duration?) {
         guard self.stage == .serving else { return }
+        self.releasePredecessor()
+        self.successor?.end()  // one that is being started; it is not to take over now
         self.drainRequested = deadline
         self.stage = .draining
         self.drains.continuation.yield()
@@ -63,6 +65,8 @@ extension ControlPlane {
         defer { self.isResuming = false }
         self.drainsCancelled += 1
         self.drainRequested = nil  // it was of that drain
+        self.drainsForAnother = false
+        self.sockets.restoreOptions()
         self.stage = .serving
         self.sockets.keep(change)
         let revision = live.snapshot.revision
@@ -86,6 +90,7 @@ extension ControlPlane {
     /// Drains if that was not done yet, and ends the workers.
     func drainAndStop() async {
         self.isEnding.store(true, ordering: .releasing)
+        self.releasePredecessor()
         if !self.hasDrained { self.stage = .draining }
         self.announceEnd()
         if !self.hasDrained {
@@ -130,10 +135,10 @@ extension ControlPlane {
         self.endHold()
     }
 
-    /// A signal ends a process that has handed over as it would end any other: what is open has no
-    /// more time than `timeouts.drain`.
+    /// A signal ends a process that another one has taken over from as it would end any other:
+    /// what is open has no more time than `timeouts.drain`.
     func hastenHandedOver() async {
-        guard self.upgrades.hasHandedOver, let live = self.live else { return }
+        guard self.drainsForAnother, let live = self.live else { return }
         let allowed = live.configuration.timeouts.drain
         await self.fleet.hasten(
             to: monotonicNow().advanced(byNanoseconds: allowed.nanoseconds))

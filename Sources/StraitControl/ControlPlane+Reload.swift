@@ -183,7 +183,7 @@ extension ControlPlane {
     /// New ticket keys, as a revision of their own.
     func rotateTicketKeys() async -> ReloadOutcome {
         guard self.ticketKeysAreDue, let live = self.live else { return .draining }
-        self.epoch += 1
+        self.epoch &+= 1
         self.epochStarted = monotonicNow()
         do throws(ConfigurationRefused) {
             let verdict = try await self.apply(live.configuration, trigger: "ticket keys")

@@ -80,6 +80,12 @@ package actor ControlPlane: Service {
     }
     /// One that waits until this process need not stay to be gone back to.
     var hold: CheckedContinuation<Void, Never>?
+    /// The process that is being started, or that accepts while this one drains.
+    var successor: Successor?
+    /// Addresses that the successor does not listen on, and whose sockets are to be closed.
+    var dropped: [String] = []
+    /// Whether the drain is of an upgrade or a rollback, and may be long.
+    var drainsForAnother = false
     private var marks: [String: FileMark] = [:]
     private var pendingMarks: [String: FileMark] = [:]
     /// Whether a change has left memory behind: of reading, and of the snapshot before it.
@@ -191,11 +197,17 @@ package actor ControlPlane: Service {
         let begin = monotonicNow()
         let old = self.live
         let before = old?.snapshot.revision ?? self.setup.predecessor?.state.revision ?? 0
-        let revision = before + 1
+        let revision = before &+ 1
         let (compiled, compiler, change, compiledAt) = try await self.compile(
             configuration, revision: revision)
         if compiled.warnings != old?.warnings { self.report(compiled.warnings) }
-        if old == nil { await self.predecessor?.waitForGo(revision: revision) }
+        if old == nil, let predecessor = self.predecessor,
+            await !predecessor.waitForGo(revision: revision)
+        {
+            self.sockets.abandon(change)
+            self.logger.error("the process that offered its listeners has ended; so does this one")
+            throw ConfigurationRefused(problems: [])
+        }
         self.records.use(configuration.access.destination)
         self.compiler = compiler
         self.live = compiled
@@ -207,6 +219,7 @@ package actor ControlPlane: Service {
         // A worker that did not answer may still accept on an old socket; the kernel keeps it for
         // that worker no longer than until it wakes, and its accept then fails and is ignored.
         self.sockets.keep(change)
+        self.tellDropped()
         let liveAt = monotonicNow()
         self.hasLeftMemory = true
         self.reloads.applied(
@@ -318,7 +331,10 @@ package actor ControlPlane: Service {
     private func watch() async {
         while !Task.isCancelled {
             do { try await Task.sleep(for: Self.watchInterval) } catch { return }
-            if self.hasChangedOnDisk() { _ = await self.reload(trigger: "file change") }
+            // While draining nothing is looked at: what changes then is read on the way back.
+            if self.stage == .serving, self.hasChangedOnDisk() {
+                _ = await self.reload(trigger: "file change")
+            }
             if self.ticketKeysAreDue {
                 _ = await self.inTurn { await $0.rotateTicketKeys() }
             }

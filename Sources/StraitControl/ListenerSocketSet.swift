@@ -38,6 +38,9 @@ package struct ListenerSocketSet: Sendable {
     /// What this process was given, and has no listener for yet.
     package private(set) var inherited: [InheritedListener]
 
+    /// What the sockets were set to last.
+    private var options: [Int32: ListenerOptions] = [:]
+
     /// Nothing is open but what was given.
     package init(inherited: [InheritedListener] = []) { self.inherited = inherited }
 
@@ -66,10 +69,12 @@ package struct ListenerSocketSet: Sendable {
         package var next: [ListenerSocket]
         /// Opened for it; to be closed when the change is given up.
         package var opened: [ListenerSocket]
-        /// Given to this process, with what they are to be set to.
+        /// What was given to this process and is taken.
+        var adopted: Set<Int32> = []
+        /// What the sockets are to be set to.
         ///
         /// Another process may accept by them still: they are left alone until the change is kept.
-        var adopted: [Int32: ListenerOptions] = [:]
+        var options: [Int32: ListenerOptions] = [:]
         /// Not wanted any more; to be closed after every worker has let go.
         package var obsolete: [ListenerSocket]
     }
@@ -84,18 +89,20 @@ package struct ListenerSocketSet: Sendable {
         var inherited = Dictionary(grouping: self.inherited, by: \.address)
         let leaving = self.leaving(snapshot)
         for listener in snapshot.listeners {
+            let options = ListenerOptions(
+                backlog: backlogs[listener.id] ?? Limits.listenBacklog,
+                defersAccept: listener.serverFirst == nil && listener.protocols != .raw,
+                keepaliveIdleMilliseconds: snapshot.limits.keepaliveIdleMilliseconds,
+                userTimeoutMilliseconds: snapshot.limits.userTimeoutMilliseconds)
             if let socket = known[listener.id] {
+                change.options[socket.descriptor] = options
                 change.next.append(socket)
                 continue
             }
             do throws(PosixError) {
-                let options = ListenerOptions(
-                    backlog: backlogs[listener.id] ?? Limits.listenBacklog,
-                    defersAccept: listener.serverFirst == nil && listener.protocols != .raw,
-                    keepaliveIdleMilliseconds: snapshot.limits.keepaliveIdleMilliseconds,
-                    userTimeoutMilliseconds: snapshot.limits.userTimeoutMilliseconds)
                 if let given = self.given(&inherited, for: listener) {
-                    change.adopted[given] = options
+                    change.adopted.insert(given)
+                    change.options[given] = options
                     change.next.append(ListenerSocket(id: listener.id, descriptor: given))
                     continue
                 }
@@ -103,6 +110,7 @@ package struct ListenerSocketSet: Sendable {
                     on: listener.address, options: options,
                     besides: leaving[listener.address.port] ?? [])
                 let socket = ListenerSocket(id: listener.id, descriptor: descriptor)
+                change.options[descriptor] = options
                 change.opened.append(socket)
                 change.next.append(socket)
             } catch {
@@ -142,16 +150,37 @@ package struct ListenerSocketSet: Sendable {
     /// The obsolete sockets are closed: call it when no worker uses them any more.
     package mutating func keep(_ change: Change) {
         self.sockets = change.next
-        for (descriptor, options) in change.adopted {
+        for (descriptor, options) in change.options where self.options[descriptor] != options {
             Sockets.adoptListener(descriptor, options: options)
         }
-        self.inherited.removeAll { change.adopted[$0.descriptor] != nil }
+        self.options = change.options
+        self.inherited.removeAll { change.adopted.contains($0.descriptor) }
         for socket in change.obsolete { Sockets.close(socket.descriptor) }
+    }
+
+    /// Sets every socket as it was, because another process that shares them may have changed it.
+    package func restoreOptions() {
+        for (descriptor, options) in self.options {
+            Sockets.adoptListener(descriptor, options: options)
+        }
+    }
+
+    /// Closes those that are on `addresses`, which another process has dropped; no worker uses
+    /// them.
+    package mutating func close(on addresses: Set<String>, of snapshot: Snapshot) {
+        let ids = Set(
+            snapshot.listeners.filter { addresses.contains($0.address.description) }.map(\.id))
+        for socket in self.sockets where ids.contains(socket.id) {
+            Sockets.close(socket.descriptor)
+            self.options[socket.descriptor] = nil
+        }
+        self.sockets.removeAll { ids.contains($0.id) }
     }
 
     /// Closes all.
     package mutating func closeAll() {
         for socket in self.sockets { Sockets.close(socket.descriptor) }
         self.sockets = []
+        self.options = [:]
     }
 }

@@ -258,6 +258,10 @@ package enum Limits {
     /// How long a newer process may take from the word to accept until it does, and an older one
     /// until it accepts again.
     package static let upgradeStepTimeout = Duration.seconds(10)
+    /// Addresses in one message of a newer process; there may be more messages.
+    package static let droppedPerMessage = 500
+    /// Characters of the reason that a newer process gives; beyond, they are cut off.
+    package static let upgradeReasonMax = 1000
     /// Older processes of one router that drain at the same time; beyond, no upgrade begins.
     package static let drainingProcessesMax = 64
     /// Questions after cancel keys that wait for an older process at once; beyond, the key is

@@ -7,12 +7,21 @@ internal import Glibc
 ///
 /// It is a sibling: its parent is this process' parent. So systemd, or a shell, is told of its end
 /// also when this process has ended before it, and nothing is to be reaped here.
-package struct SiblingProcess: Hashable, Sendable {
+package final class SiblingProcess: Sendable {
     /// The descriptor that it finds what it inherits at.
     package static let inheritedDescriptor: Int32 = 3
 
     /// Its number.
     package let identifier: Int32
+    /// Tells of its end (pidfd_open(2)); -1 where the kernel has none, and then nothing does.
+    private let descriptor: Int32
+
+    private init(identifier: Int32) {
+        self.identifier = identifier
+        self.descriptor = cstrait_pidfd_open(identifier)
+    }
+
+    deinit { if self.descriptor >= 0 { Sockets.close(self.descriptor) } }
 
     /// Starts `program` with the standard descriptors of this process and one more.
     ///
@@ -34,6 +43,17 @@ package struct SiblingProcess: Hashable, Sendable {
             program, words.pointers, variables.pointers, inherited, Self.inheritedDescriptor)
         guard identifier > 0 else { throw PosixError(program) }
         return SiblingProcess(identifier: identifier)
+    }
+
+    /// Waits until it has ended, at most `milliseconds`; whether it has.
+    package func waitForEnd(milliseconds: Int32) -> Bool {
+        do throws(PosixError) {
+            try BlockingStream.wait(
+                self.descriptor, for: Int16(POLLIN), milliseconds: milliseconds)
+            return true
+        } catch {
+            return false
+        }
     }
 
     /// Ends it (SIGKILL).

@@ -165,6 +165,161 @@ extension EndToEnd {
     }
 }
 
+extension EndToEnd {
+    @Suite("Upgrades, with processes that end or hang", .serialized) struct UpgradeEndingTests {
+        @Test(
+            "the end of a process that was gone back from changes nothing",
+            .timeLimit(.minutes(1)))
+        func lateEnd() async throws {
+            let target = try await Upgradable.start("upgrade-late-end")
+            let oldest = target.router.daemon.pid
+            #expect(try await target.upgrade().succeeded)
+            let middle = try #require(try await target.pids().first)
+            let held = try await LongLived.start("upgrade-late-end", through: target)
+            #expect(try await target.upgrade(["--rollback"]).succeeded)
+            #expect(try await target.upgrade().succeeded)
+            let newest = try #require(try await target.pids().first)
+            #expect(Set([oldest, middle, newest]).count == 3)
+            #expect(try await held.end() == [])
+            try await eventually("the one that was gone back from ends") {
+                Upgradable.hasEnded(middle)
+            }
+            #expect(try await target.status() == "200")
+            #expect(try await target.pids() == [newest, oldest])
+            #expect(!target.router.daemon.log.contains("has ended; this one accepts again"))
+            try await target.stop()
+        }
+
+        @Test(
+            "a process that dies while its successor starts is followed by the one before it",
+            .timeLimit(.minutes(1)))
+        func middleDies() async throws {
+            let target = try await Upgradable.start("upgrade-middle")
+            let held = try await LongLived.start("upgrade-middle", through: target)
+            #expect(try await target.upgrade().succeeded)
+            let middle = try #require(try await target.pids().first)
+            let mark = "\(target.rig.shell.directory)/upgrade-middle-started"
+            let slow = try target.script(
+                "slow", "touch '\(mark)'; sleep 1; exec \(Programs.strait) \"$@\"")
+            let asking = try Daemon.start(
+                "upgrade-asking",
+                [
+                    Programs.strait, "upgrade", "--admin", target.router.adminSocket, "--binary",
+                    slow,
+                ], in: target.rig.shell)
+            try await eventually("the new one starts") {
+                FileManager.default.fileExists(atPath: mark)
+            }
+            kill(middle, SIGKILL)
+            try await eventually("the first one accepts again") {
+                // Nobody answers operators for the moment until it has seen the end.
+                (try? await target.pids()) == [target.router.daemon.pid]
+            }
+            try await eventually("nobody is asked any more") { !asking.isRunning }
+            try await eventually("the newest one has seen that it is not wanted") {
+                target.router.daemon.log.contains("has ended; so does this one")
+            }
+            #expect(try await target.pids() == [target.router.daemon.pid])
+            #expect(try await target.status() == "200")
+            #expect(try await held.end() == [])
+            try await target.stop()
+        }
+
+        @Test(
+            "an address that the new process does not have is nobody's; one that it drains refuses",
+            .timeLimit(.minutes(1)))
+        func droppedListeners() async throws {
+            let target = try await Upgradable.start("upgrade-dropped")
+            let held = try await LongLived.start("upgrade-dropped", through: target)
+            let narrow = target.body.replacing(
+                "[::]:\(target.shared)", with: "0.0.0.0:\(target.shared)")
+            try target.router.rewrite(narrow)
+            #expect(
+                try await target.rig.strait(["reload", "--admin", target.router.adminSocket])
+                    .succeeded)
+            try target.router.rewrite(
+                target.body.replacing(
+                    "[::]:\(target.mysql)", with: "[::]:\(try Loopback.freePort())"))
+            #expect(try await target.upgrade().succeeded)
+            #expect(!Loopback.answers(.ipv4, target.mysql), "nobody waits where nobody accepts")
+            #expect(Loopback.answers(.ipv6, target.shared))
+            #expect(try await target.status() == "200", "the wider socket gets them")
+            #expect(
+                try await target.rig.strait(["drain", "--admin", target.router.adminSocket])
+                    .succeeded)
+            try await eventually("connections are refused") {
+                !Loopback.answers(.ipv4, target.shared)
+            }
+            #expect(try await held.end() == [])
+            try await eventually("both end") { !target.router.daemon.isRunning }
+        }
+
+        @Test(
+            "a listener is as its configuration says after a reload, and after a way back",
+            .timeLimit(.minutes(1)))
+        func options() async throws {
+            let target = try await Upgradable.start("upgrade-options")
+            let admin = ["--admin", target.router.adminSocket]
+            let deferring = target.body.replacing("protocols: raw,", with: "protocols: [tls],")
+            try target.router.rewrite(deferring)
+            #expect(try await target.rig.strait(["reload"] + admin).succeeded)
+            try target.router.rewrite(target.body)
+            #expect(try await target.rig.strait(["reload"] + admin).succeeded)
+            let reloaded = try await LongLived.start("upgrade-options-reload", through: target)
+            #expect(try await reloaded.end() == [], "the server speaks first")
+            let file = target.router.configurationPath
+            let other = try target.script(
+                "other",
+                "sed 's/protocols: raw,/protocols: [tls],/' '\(file)' >'\(file).tls'; "
+                    + "exec \(Programs.strait) serve --config '\(file).tls'")
+            #expect(try await target.upgrade(["--binary", other]).succeeded)
+            #expect(try await target.upgrade(["--rollback"]).succeeded)
+            let back = try await LongLived.start("upgrade-options-back", through: target)
+            #expect(try await back.end() == [], "the server speaks first")
+            try await target.stop()
+        }
+
+        @Test(
+            "a process that was gone back from ends by a signal as any other",
+            .timeLimit(.minutes(1)))
+        func signalled() async throws {
+            let target = try await Upgradable.start(
+                "upgrade-signalled", timeouts: "{ upgrade: 1h, drain: 1s }")
+            #expect(try await target.upgrade().succeeded)
+            let held = try await LongLived.start("upgrade-signalled", through: target)
+            let newer = try #require(try await target.pids().first)
+            #expect(try await target.upgrade(["--rollback"]).succeeded)
+            kill(newer, SIGTERM)
+            try await eventually("it ends") { Upgradable.hasEnded(newer) }
+            #expect(try await held.end().count == 4)
+            #expect(try await target.pids() == [target.router.daemon.pid])
+            try await target.stop()
+        }
+
+        @Test(
+            "a process that hangs is not gone back to, and does not accept when it wakes up",
+            .timeLimit(.minutes(2)))
+        func hanging() async throws {
+            let target = try await Upgradable.start("upgrade-hanging")
+            let held = try await LongLived.start("upgrade-hanging", through: target)
+            #expect(try await target.upgrade().succeeded)
+            let newer = try #require(try await target.pids().first)
+            target.router.daemon.signal(SIGSTOP)
+            let refused = try await target.upgrade(["--rollback"])
+            target.router.daemon.signal(SIGCONT)
+            #expect(refused.status == 1 && refused.standardError.contains("does not answer"))
+            #expect(try await held.end() == [])
+            try await eventually("it ends when nothing is open") {
+                !target.router.daemon.isRunning
+            }
+            #expect(!target.router.daemon.log.contains("accepts again"))
+            #expect(try await target.pids() == [newer])
+            #expect(try await target.status() == "200")
+            try await target.stop()
+        }
+    }
+}
+
 extension Upgradable {
     /// A program that a test makes.
     fileprivate func script(_ name: String, _ text: String) throws -> String {

@@ -72,7 +72,9 @@ import Testing
 
 @Suite("SiblingProcess", .timeLimit(.minutes(1))) struct SiblingProcessTests {
     /// Runs a shell script with one end of a pair at descriptor 3.
-    private func run(_ script: String, _ environment: [String] = []) throws -> (
+    private func run(
+        _ script: String, _ environment: [String] = []
+    ) throws -> (
         SiblingProcess, MessageSocket
     ) {
         let (ours, theirs) = try MessageSocket.pair()

@@ -101,7 +101,7 @@ extension ControlPlane {
     }
 
     /// What `work` returns, from a thread of its own; nil where there is no thread.
-    private nonisolated static func onThread<Value: Sendable>(
+    nonisolated static func onThread<Value: Sendable>(
         _ work: @escaping @Sendable () -> Value?
     ) async -> Value? {
         await withCheckedContinuation { continuation in

@@ -4,6 +4,7 @@ internal import Logging
 internal import StraitConfig
 internal import StraitCore
 internal import StraitPosix
+internal import StraitSnapshot
 
 extension ControlPlane {
     /// Says that this process accepts and that operators reach it; the one before it drains then.
@@ -13,6 +14,24 @@ extension ControlPlane {
         if !predecessor.peer.tell(.serving) {
             self.logger.warning("the process before this one has ended before this one served")
             self.predecessor = nil
+        }
+    }
+
+    /// Lets the process before this one go on without a way back: this one is upgraded, or drains.
+    func releasePredecessor() {
+        self.predecessor?.peer.tell(.released)
+        self.predecessor = nil
+    }
+
+    /// Tells the process before this one on which of its addresses nobody accepts any more.
+    func tellDropped() {
+        guard let predecessor = self.predecessor, let live = self.live else { return }
+        let wanted = Set(live.snapshot.listeners.map(\.address))
+        var dropped = predecessor.listeners.map(\.address).filter { !wanted.contains($0) }[...]
+        while !dropped.isEmpty {
+            let part = dropped.prefix(Limits.droppedPerMessage)
+            dropped = dropped.dropFirst(part.count)
+            predecessor.peer.tell(.dropped(part.map(\.description)))
         }
     }
 
@@ -33,14 +52,13 @@ extension ControlPlane {
         } catch {
             return .refused("the operators' socket gets no second name: \(error)")
         }
-        // Not bounded in time: a process that hangs may yet answer, and then both would accept.
-        var answer: UpgradeMessage?
-        if predecessor.peer.tell(.takeBack) { answer = await predecessor.peer.next() }
+        let answer = await Self.answer(of: predecessor, toTakeBackFrom: admin.ownPath)
         guard case .resumed? = answer else {
             admin.dropOwnPath()
             guard case .notResumed(let reason)? = answer else {
+                // The conversation is over: should it wake up, it sees that this one lives.
                 self.predecessor = nil
-                return .refused("process \(older.pid) has ended; this one serves on")
+                return .refused("process \(older.pid) does not answer; this one serves on")
             }
             return .refused("\(reason); this one serves on")
         }
@@ -51,6 +69,7 @@ extension ControlPlane {
         let open = await self.openConnections()
         let allowed = live.configuration.timeouts.upgrade
         self.requestDrain(within: allowed)
+        self.drainsForAnother = true
         let told = UpgradeAnswer(
             result: "done",
             text: "process \(older.pid) accepts again after \(spent) ms; process "
@@ -61,5 +80,17 @@ extension ControlPlane {
             openConnections: open, milliseconds: spent)
         self.logger.notice("rolled back: \(told.text)")
         return told
+    }
+
+    private static func answer(
+        of predecessor: Predecessor, toTakeBackFrom path: String
+    ) async -> UpgradeMessage? {
+        guard predecessor.peer.tell(.takeBack(admin: path)),
+            case .resuming? = await predecessor.peer.next(within: Limits.upgradeStepTimeout)
+        else {
+            predecessor.peer.end()
+            return nil
+        }
+        return await predecessor.peer.next(within: Limits.upgradeStepTimeout + Self.applyTimeout)
     }
 }

@@ -49,11 +49,11 @@ extension ControlPlane {
         _ = self.upgrades.requested()
         do throws(UpgradeFailed) {
             let successor = try self.start(path, live, admin)
+            self.successor = successor
             do throws(UpgradeFailed) {
                 try await self.follow(successor, within: timeout, admin)
             } catch {
-                admin.dropOwnPath()
-                successor.end()
+                await self.giveUp(successor, admin)
                 throw error
             }
             return await self.handedOver(to: successor, since: begin, live, admin)
@@ -100,11 +100,15 @@ extension ControlPlane {
         guard case .ready = try await self.next(of: successor, within: timeout) else {
             throw UpgradeFailed(.refused("it said something else than that it is ready"))
         }
+        guard self.stage == .serving else {
+            throw UpgradeFailed(.refused("the router drains"))
+        }
         do throws(PosixError) {
             try admin.keepReachable()
         } catch {
             throw UpgradeFailed(.refused("the operators' socket gets no second name: \(error)"))
         }
+        self.releasePredecessor()
         _ = self.upgrades.successorReady()
         successor.peer.tell(.go)
         guard case .serving = try await self.next(of: successor, within: Limits.upgradeStepTimeout)
@@ -119,9 +123,30 @@ extension ControlPlane {
     ) async throws(UpgradeFailed) -> UpgradeMessage {
         let deadline = monotonicNow().advanced(byNanoseconds: timeout.nanoseconds)
         switch await successor.peer.next(within: timeout) {
-        case .failed(let reason)?: throw UpgradeFailed(.refused(reason))
+        case .failed(let reason)?:
+            throw UpgradeFailed(.refused(String(reason.prefix(Limits.upgradeReasonMax))))
+        case .dropped(let addresses)?:
+            self.dropped += addresses
+            return try await self.next(of: successor, within: timeout)
         case let message?: return message
         case nil: throw UpgradeFailed(monotonicNow() < deadline ? .gone : .late)
+        }
+    }
+
+    /// Ends a successor that does not take over, and takes back what it may have taken.
+    private func giveUp(_ successor: Successor, _ admin: AdminSocket) async {
+        self.successor = nil
+        self.dropped = []
+        successor.process.end()
+        _ = await Self.onThread { successor.process.waitForEnd(milliseconds: 1000) }
+        successor.peer.end()
+        admin.forgetFolder(of: successor.process.identifier)
+        self.sockets.restoreOptions()
+        guard !AdminSocket.isAbandoned(admin.ownPath) else { return }  // it has no second name yet
+        do throws(PosixError) {
+            try admin.takeBack()
+        } catch {
+            self.logger.error("the operators' socket stays at \(admin.ownPath): \(error)")
         }
     }
 
@@ -134,9 +159,11 @@ extension ControlPlane {
         await self.fleet.stopAccepting(timeout: Self.answerTimeout)
         let open = await self.openConnections()
         let allowed = live.configuration.timeouts.upgrade
+        self.closeDropped()
+        self.successor = nil  // so that the drain does not end it
         self.requestDrain(within: allowed)
-        self.predecessor?.peer.tell(.released)
-        self.predecessor = nil
+        self.drainsForAnother = true
+        self.successor = successor
         Task { await self.listen(to: successor, admin) }
         let answer = UpgradeAnswer(
             result: "done",
@@ -155,29 +182,66 @@ extension ControlPlane {
     /// Hears the successor while this process drains.
     private func listen(to successor: Successor, _ admin: AdminSocket) async {
         while let message = await successor.peer.next() {
+            guard self.isCurrent(successor) else { continue }
             switch message {
-            case .takeBack: successor.peer.tell(await self.comeBack(.rolledBack, from: successor))
-            case .released:
-                self.upgrades.released()
-                self.endHold()
-            case .version, .listeners, .offer, .go, .resumed, .notResumed, .ready, .failed,
-                .serving:
+            case .takeBack(let path):
+                // Where it has given up waiting, it serves on, and this process goes on draining.
+                guard successor.peer.tell(.resuming) else { continue }
+                successor.peer.tell(await self.comeBack(.rolledBack, from: successor, path))
+            case .dropped(let addresses):
+                self.dropped += addresses
+                self.closeDropped()
+            case .released: self.release()
+            case .version, .listeners, .offer, .go, .resuming, .resumed, .notResumed, .ready,
+                .failed, .serving:
                 continue
             }
         }
-        _ = await self.comeBack(.gone, from: successor)
+        // It has ended, or has ended the conversation and goes on alone.
+        let hasEnded = await Self.onThread { successor.process.waitForEnd(milliseconds: 2000) }
+        guard self.isCurrent(successor) else { return }
+        if hasEnded == true {
+            _ = await self.comeBack(.gone, from: successor, "")
+        } else {
+            self.release()
+        }
+    }
+
+    private func isCurrent(_ successor: Successor) -> Bool {
+        self.successor?.process.identifier == successor.process.identifier
+    }
+
+    /// This process is not to accept again: nobody may wait at its sockets.
+    private func release() {
+        self.upgrades.released()
+        if self.stage == .draining { self.sockets.closeAll() }
+        self.endHold()
+    }
+
+    /// Closes the sockets that the successor has dropped; no worker of this process uses any.
+    private func closeDropped() {
+        guard let live = self.live, !self.dropped.isEmpty else { return }
+        self.sockets.close(on: Set(self.dropped), of: live.snapshot)
+        self.dropped = []
     }
 
     /// Accepts again, because the successor gives back or is gone.
+    ///
+    /// - Parameters:
+    ///   - failure: Which of the two.
+    ///   - successor: Who accepted.
+    ///   - path: Where it will answer operators, if it will.
+    /// - Returns: What it is to be told.
     private func comeBack(
-        _ failure: UpgradeFailure, from successor: Successor
+        _ failure: UpgradeFailure, from successor: Successor, _ path: String
     ) async -> UpgradeMessage {
         await self.inTurn { control in
-            guard control.upgrades.mayReturn, let admin = control.setup.admin else {
-                return .notResumed("the process before this one goes on without it")
-            }
+            guard control.isCurrent(successor), control.upgrades.mayReturn,
+                let admin = control.setup.admin
+            else { return .notResumed("the process before this one goes on without it") }
             if case .some(let reason) = await control.acceptAgain() { return .notResumed(reason) }
             _ = control.upgrades.failed(failure)
+            control.successor = nil
             control.takeServiceBack()
             control.upgradeFailures[failure.name, default: 0] += 1
             do throws(PosixError) {
@@ -185,15 +249,13 @@ extension ControlPlane {
             } catch {
                 control.logger.error("the operators' socket stays at \(admin.ownPath): \(error)")
             }
+            let process = successor.process.identifier
             if failure == .rolledBack {
-                control.draining.append(
-                    DrainingProcess(
-                        pid: successor.process.identifier,
-                        admin: "\(admin.path).\(successor.process.identifier)"))
+                control.draining.append(DrainingProcess(pid: process, admin: path))
                 control.logger.notice("rolled back: this process accepts again")
             } else {
-                control.logger.error(
-                    "process \(successor.process.identifier) has ended; this one accepts again")
+                admin.forgetFolder(of: process)
+                control.logger.error("process \(process) has ended; this one accepts again")
             }
             return .resumed
         }

@@ -100,12 +100,15 @@ package struct Predecessor: Sendable {
         self.peer.tell(.failed(String(reason.prefix(16 * 1024))))
     }
 
-    /// Says that everything is ready, and waits for the word to accept; also returns when it is
-    /// gone, as then nobody else accepts.
-    func waitForGo(revision: UInt64) async {
+    /// Says that everything is ready, and waits for the word to accept.
+    ///
+    /// - Returns: Whether it came. Where the other process is gone instead, nothing is known of who
+    ///   accepts: this process may have been given up, or one before that one accepts again.
+    func waitForGo(revision: UInt64) async -> Bool {
         self.peer.tell(.ready(revision: revision))
         while let message = await self.peer.next() {
-            if case .go = message { return }
+            if case .go = message { return true }
         }
+        return false
     }
 }

@@ -42,7 +42,9 @@ enum UpgradeMessage: Codable, Hashable, Sendable {
     case offer(OfferedState)
     /// Accept now.
     case go
-    /// The predecessor accepts again, as was asked for.
+    /// The predecessor has heard that it is to accept again; the answer comes next.
+    case resuming
+    /// It accepts again.
     case resumed
     /// It cannot: why.
     case notResumed(String)
@@ -55,9 +57,11 @@ enum UpgradeMessage: Codable, Hashable, Sendable {
     case failed(String)
     /// It accepts, and operators reach it.
     case serving
-    /// The predecessor shall accept again.
-    case takeBack
-    /// It was upgraded itself.
+    /// Addresses that it does not listen on any more: nobody may wait there.
+    case dropped([String])
+    /// The predecessor shall accept again; where this one will answer operators.
+    case takeBack(admin: String)
+    /// The predecessor is not to accept again: this one is upgraded itself, or drains.
     case released
 
     /// What this program speaks; another number is refused.
