@@ -88,7 +88,7 @@ extension ControlPlane {
     }
 
     /// Drains if that was not done yet, and ends the workers.
-    func drainAndStop() async {
+    func drainAndStop(bySignal: Bool) async {
         self.isEnding.store(true, ordering: .releasing)
         self.releasePredecessor()
         if !self.hasDrained { self.stage = .draining }
@@ -96,7 +96,19 @@ extension ControlPlane {
         if !self.hasDrained {
             _ = await self.drain()
         }
+        if bySignal { await self.waitForNewerProcesses() }
         await self.end()
+    }
+
+    /// A signal is for every process of the router, and the end of the oldest, which is the main
+    /// one, would be taken for the end of all: systemd signals those that are left once more.
+    private func waitForNewerProcesses() async {
+        let allowed = self.live?.configuration.timeouts.drain ?? Limits.drainTimeout
+        let deadline = monotonicNow().advanced(byNanoseconds: allowed.nanoseconds)
+        for process in self.newerProcesses {
+            let left = deadline.nanoseconds(since: monotonicNow()) / 1_000_000
+            _ = await Self.onThread { process.waitForEnd(milliseconds: Int32(clamping: left)) }
+        }
     }
 
     /// How long a drain may take.

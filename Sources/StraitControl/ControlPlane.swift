@@ -82,6 +82,8 @@ package actor ControlPlane: Service {
     var hold: CheckedContinuation<Void, Never>?
     /// The process that is being started, or that accepts while this one drains.
     var successor: Successor?
+    /// Processes that have taken over from this one, whatever became of them.
+    var newerProcesses: [SiblingProcess] = []
     /// Addresses that the successor does not listen on, and whose sockets are to be closed.
     var dropped: [String] = []
     /// Whether the drain is of an upgrade or a rollback, and may be long.
@@ -187,7 +189,7 @@ package actor ControlPlane: Service {
             }
             group.cancelAll()
         }
-        await self.drainAndStop()
+        await self.drainAndStop(bySignal: self.isEnding.load(ordering: .acquiring))
     }
 
     /// Compiles the configuration and carries it to every worker, or changes nothing.

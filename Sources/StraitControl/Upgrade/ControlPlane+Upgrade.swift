@@ -164,6 +164,8 @@ extension ControlPlane {
         self.requestDrain(within: allowed)
         self.drainsForAnother = true
         self.successor = successor
+        self.newerProcesses.removeAll { $0.waitForEnd(milliseconds: 0) }
+        self.newerProcesses.append(successor.process)
         Task { await self.listen(to: successor, admin) }
         let answer = UpgradeAnswer(
             result: "done",
