@@ -101,6 +101,8 @@ pid_t cstrait_spawn_sibling(const char *program, char *const *arguments, char *c
 
 int cstrait_pidfd_open(pid_t process) { return (int)syscall(SYS_pidfd_open, process, 0); }
 
+int cstrait_pidfd_kill(int process) { return (int)syscall(SYS_pidfd_send_signal, process, SIGKILL, NULL, 0); }
+
 /* CMSG_* are macros. */
 ssize_t cstrait_send_descriptors(int socket, const void *bytes, size_t count, const int *descriptors,
                                  int descriptor_count) {

@@ -30,7 +30,7 @@ extension ControlPlane {
     package func requestDrain(within deadline: Duration?) {
         guard self.stage == .serving else { return }
         self.releasePredecessor()
-        self.successor?.end()  // one that is being started; it is not to take over now
+        if self.upgrades.isOffering { self.successor?.end() }  // it is not to take over now
         self.drainRequested = deadline
         self.stage = .draining
         self.drains.continuation.yield()
@@ -51,15 +51,24 @@ extension ControlPlane {
         return .cancelled
     }
 
-    /// Listens and routes again while a drain is under way; nil, or why not.
-    func acceptAgain() async -> String? {
+    /// Listens and routes again while a drain is under way.
+    ///
+    /// - Parameter isAlone: Whether nobody else accepts: then what cannot be opened is left out
+    ///   and told.
+    /// - Returns: Nil, or why not.
+    func acceptAgain(isAlone: Bool = false) async -> String? {
         guard !self.isEnding.load(ordering: .acquiring), !self.hasDrained, let live = self.live
         else { return "the process ends" }
         let change: ListenerSocketSet.Change
         do throws(ListenerNotOpened) {
-            change = try self.sockets.change(to: live.snapshot, backlogs: live.backlogs)
+            change = try self.sockets.change(
+                to: live.snapshot, backlogs: live.backlogs, skipsUnavailable: isAlone)
         } catch {
             return "\(error.listener.address): \(error.error)"
+        }
+        for missing in change.missing {
+            self.logger.error(
+                "nobody listens on \(missing.listener.address) until a reload: \(missing.error)")
         }
         self.isResuming = true
         defer { self.isResuming = false }
@@ -106,8 +115,10 @@ extension ControlPlane {
         let allowed = self.live?.configuration.timeouts.drain ?? Limits.drainTimeout
         let deadline = monotonicNow().advanced(byNanoseconds: allowed.nanoseconds)
         for process in self.newerProcesses {
-            let left = deadline.nanoseconds(since: monotonicNow()) / 1_000_000
-            _ = await Self.onThread { process.waitForEnd(milliseconds: Int32(clamping: left)) }
+            while !self.isHastened, monotonicNow() < deadline {
+                let hasEnded = await Self.onThread { process.waitForEnd(milliseconds: 100) }
+                if hasEnded != false { break }
+            }
         }
     }
 
@@ -143,6 +154,7 @@ extension ControlPlane {
     /// Ends what a drain still waits for.
     package func hasten() async {
         self.logger.notice("ending at once")
+        self.isHastened = true
         await self.fleet.hasten()
         self.endHold()
     }
@@ -168,8 +180,12 @@ extension ControlPlane {
     }
 
     private func end() async {
-        if !self.speaksForService, let process = await self.servingProcess() {
-            self.nameMainProcess(process)
+        if !self.speaksForService, self.serviceManager.isPresent {
+            if let process = await self.servingProcess() {
+                self.nameMainProcess(process)
+            } else {
+                self.logger.warning("no process is named as the main one: nobody answers operators")
+            }
         }
         let ended = await self.fleet.stop(timeout: Self.stopTimeout)
         if !ended { self.logger.warning("a worker has not ended in time") }

@@ -68,7 +68,7 @@ package actor ControlPlane: Service {
     /// Whether the service manager knows that the process ends.
     var hasAnnouncedEnd = false
     var lastChange: Task<Void, Never>?
-    /// Newer processes that this one starts.
+    /// Who accepts while a newer process takes over.
     var upgrades = UpgradeMachine()
     /// By reason.
     var upgradeFailures: [String: UInt64] = [:]
@@ -86,6 +86,11 @@ package actor ControlPlane: Service {
     var newerProcesses: [SiblingProcess] = []
     /// Addresses that the successor does not listen on, and whose sockets are to be closed.
     var dropped: [String] = []
+    /// Whether a second signal has come: nothing is waited for.
+    var isHastened = false
+    /// One element for each SIGHUP; further ones while one waits say nothing new.
+    nonisolated let reloadSignals = AsyncStream<Void>.makeStream(
+        bufferingPolicy: .bufferingNewest(1))
     /// Whether the drain is of an upgrade or a rollback, and may be long.
     var drainsForAnother = false
     private var marks: [String: FileMark] = [:]
@@ -180,6 +185,11 @@ package actor ControlPlane: Service {
             group.addTask { await self.watch() }
             group.addTask { await self.followNames() }
             group.addTask { await self.followCancelQuestions() }
+            group.addTask {
+                for await _ in self.reloadSignals.stream {
+                    _ = await self.reload(trigger: "SIGHUP")
+                }
+            }
             await withGracefulShutdownHandler {
                 for await _ in self.drains.stream where await self.drainUnlessCancelled() { break }
             } onGracefulShutdown: {
@@ -309,6 +319,9 @@ package actor ControlPlane: Service {
     }
 
     // MARK: Reloads
+
+    /// Reads the file again soon; nobody waits for it, so that the next signal is heard at once.
+    nonisolated package func reloadBySignal() { self.reloadSignals.continuation.yield() }
 
     /// Reads the file again and makes it live, after every change that was asked for earlier.
     package func reload(trigger: String) async -> ReloadOutcome {

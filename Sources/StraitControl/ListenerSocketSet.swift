@@ -69,6 +69,8 @@ package struct ListenerSocketSet: Sendable {
         package var next: [ListenerSocket]
         /// Opened for it; to be closed when the change is given up.
         package var opened: [ListenerSocket]
+        /// Could not be opened, and were left out.
+        var missing: [ListenerNotOpened] = []
         /// What was given to this process and is taken.
         var adopted: Set<Int32> = []
         /// What the sockets are to be set to.
@@ -79,9 +81,10 @@ package struct ListenerSocketSet: Sendable {
         package var obsolete: [ListenerSocket]
     }
 
-    /// Opens what `snapshot` wants and is not open yet; nothing stays open where one fails.
+    /// Opens what `snapshot` wants and is not open yet; nothing stays open where one fails, unless
+    /// those are to be left out.
     package func change(
-        to snapshot: Snapshot, backlogs: [Int: Int]
+        to snapshot: Snapshot, backlogs: [Int: Int], skipsUnavailable: Bool = false
     ) throws(ListenerNotOpened) -> Change {
         var change = Change(next: [], opened: [], obsolete: [])
         let known = Dictionary(
@@ -114,6 +117,10 @@ package struct ListenerSocketSet: Sendable {
                 change.opened.append(socket)
                 change.next.append(socket)
             } catch {
+                if skipsUnavailable {
+                    change.missing.append(ListenerNotOpened(listener: listener, error: error))
+                    continue
+                }
                 self.abandon(change)
                 throw ListenerNotOpened(listener: listener, error: error)
             }

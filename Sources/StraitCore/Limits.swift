@@ -317,6 +317,9 @@ package enum Limits {
             mailboxCancelsMax < mailboxMessagesMax, "cancels leave room for the control plane")
         require(workersMax <= 256, "a worker's index fits 8 bits")
         require(
+            upgradeTimeoutMax + upgradeStepTimeout < adminAnswerTimeout,
+            "an upgrade is told before its question ends")
+        require(
             cancelMissesPerSourceMax <= cancelMissesPerSecondMax,
             "one source alone does not reach the bound of all")
         require(

@@ -13,7 +13,8 @@ package final class SiblingProcess: Sendable {
 
     /// Its number.
     package let identifier: Int32
-    /// Tells of its end (pidfd_open(2)); -1 where the kernel has none, and then nothing does.
+    /// Stands for the process, whoever gets its number later (pidfd_open(2)); -1 where there is
+    /// none, and then its number does.
     private let descriptor: Int32
 
     private init(identifier: Int32) {
@@ -47,6 +48,7 @@ package final class SiblingProcess: Sendable {
 
     /// Waits until it has ended, at most `milliseconds`; whether it has.
     package func waitForEnd(milliseconds: Int32) -> Bool {
+        guard self.descriptor >= 0 else { return kill(self.identifier, 0) != 0 }
         do throws(PosixError) {
             try BlockingStream.wait(
                 self.descriptor, for: Int16(POLLIN), milliseconds: milliseconds)
@@ -57,7 +59,11 @@ package final class SiblingProcess: Sendable {
     }
 
     /// Ends it (SIGKILL).
-    package func end() { _ = kill(self.identifier, SIGKILL) }
+    package func end() {
+        if self.descriptor < 0 || cstrait_pidfd_kill(self.descriptor) != 0, errno != ESRCH {
+            _ = kill(self.identifier, SIGKILL)
+        }
+    }
 }
 
 /// Strings as C wants a list of them; freed at the end.

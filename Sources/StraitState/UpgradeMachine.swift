@@ -2,8 +2,7 @@
 // two fails.
 //
 // Both share the same listening sockets. The predecessor accepts until the successor does, so at
-// every moment one of them accepts, and it keeps its copies until it ends: it can go back at any
-// time without asking the kernel for anything.
+// every moment one of them accepts, and it keeps its copies for as long as it may have to go back.
 
 /// What the predecessor is to do.
 package enum UpgradeAction: Equatable, Sendable {
@@ -59,7 +58,8 @@ package struct UpgradeMachine: Equatable, Sendable {
         case handing
         /// It accepts; we drain, and could go back. Can transition to: serving, released.
         case draining
-        /// It has a successor of its own, or is trusted. Can transition to: nothing.
+        /// The successor is upgraded itself, or drains, or goes on alone. Can transition to:
+        /// nothing.
         case released
     }
 
@@ -70,6 +70,9 @@ package struct UpgradeMachine: Equatable, Sendable {
 
     /// Whether another upgrade can begin.
     package var isServing: Bool { self.state == .serving }
+
+    /// Whether a successor is being started that has not been told to accept.
+    package var isOffering: Bool { self.state == .offering }
 
     /// Whether this process drains because another one accepts.
     package var hasHandedOver: Bool { self.state == .draining || self.state == .released }
@@ -112,7 +115,7 @@ package struct UpgradeMachine: Equatable, Sendable {
         }
     }
 
-    /// There is no way back here any more: the successor was upgraded itself.
+    /// There is no way back here any more.
     package mutating func released() {
         guard case .draining = self.state else { return }
         self.state = .released

@@ -44,7 +44,7 @@ struct ServeCommand: AsyncParsableCommand {
         do {
             try await self.run(takingOverFrom: predecessor)
         } catch let failure as CommandFailure {
-            predecessor?.refuse(failure.message.isEmpty ? "refused" : failure.message)
+            if !failure.message.isEmpty { predecessor?.refuse(failure.message) }
             throw failure
         }
     }
@@ -130,8 +130,11 @@ struct ServeCommand: AsyncParsableCommand {
             environment: environment, process: processIdentifier(),
             listeners: configuration.listeners.map { .init(name: $0.name, address: $0.address) })
         let adminPath = configuration.admin.unixPath
-        let socket = try AdminSocket(
-            path: adminPath, takesOver: predecessor?.adminPath == adminPath)
+        if let old = predecessor?.adminPath, old != adminPath {
+            throw CommandFailure(
+                .refused, "admin.unix is \(adminPath) and was \(old); it changes by a restart only")
+        }
+        let socket = try AdminSocket(path: adminPath, takesOver: predecessor != nil)
         defer { socket.remove() }
         let control = try ControlPlane(
             path: path, configuration: configuration, logger: logger,
@@ -181,7 +184,7 @@ struct ServeCommand: AsyncParsableCommand {
         var endings = 0
         for await signal in signals {
             switch signal {
-            case .sighup: _ = await control.reload(trigger: "SIGHUP")
+            case .sighup: control.reloadBySignal()
             case .sigusr1: control.reopenRecords()
             default:
                 endings += 1

@@ -84,17 +84,23 @@ extension EndToEnd {
             let target = try await Upgradable.start("upgrade-killed")
             let held = try await LongLived.start("upgrade-killed", through: target)
             let pid = target.router.daemon.pid
-            for milliseconds in stride(from: 0, through: 200, by: 10) {
+            var hasFailed = false
+            var hasTakenOver = false
+            for milliseconds in stride(from: 0, through: 5000, by: 10) {
+                if milliseconds > 200, hasFailed, hasTakenOver { break }
                 let seconds = String(format: "%.3f", Double(milliseconds) / 1000)
                 let doomed = try target.script(
                     "doomed", "(sleep \(seconds); kill -9 $$) & exec \(Programs.strait) \"$@\"")
-                _ = try await target.upgrade(["--binary", doomed])
+                let outcome = try await target.upgrade(["--binary", doomed])
+                hasFailed = hasFailed || !outcome.succeeded
+                hasTakenOver = hasTakenOver || outcome.succeeded
                 try await eventually("after \(milliseconds) ms the old one serves", within: 20) {
                     // Nobody answers operators for the moment until the old one has seen the end.
                     (try? await target.pids()) == [pid]
                 }
                 #expect(try await target.status() == "200")
             }
+            #expect(hasFailed && hasTakenOver, "it was killed before and after it took over")
             #expect(try await held.end() == [])
             try await target.stop()
         }

@@ -23,6 +23,7 @@ int cstrait_online_cores(int *cores, int capacity);
 pid_t cstrait_spawn_sibling(const char *program, char *const *arguments, char *const *variables,
                             int inherited, int place);
 int cstrait_pidfd_open(pid_t process);
+int cstrait_pidfd_kill(int process);
 /* As many as the kernel takes in one message (SCM_MAX_FD). */
 #define CSTRAIT_DESCRIPTORS_MAX 253
 ssize_t cstrait_send_descriptors(int socket, const void *bytes, size_t count, const int *descriptors,

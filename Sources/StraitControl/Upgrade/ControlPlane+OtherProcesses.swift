@@ -7,6 +7,15 @@ internal import StraitPosix
 internal import StraitSnapshot
 internal import StraitState
 
+/// The answer of `GET /v1/process`, for which nobody is waited for.
+package struct ProcessAnswer: Codable, Sendable {
+    /// The process.
+    package var pid: Int32
+
+    /// Of this one.
+    package static var current: ProcessAnswer { ProcessAnswer(pid: processIdentifier()) }
+}
+
 /// The question of `POST /v1/cancel-key`.
 package struct CancelKeyQuestion: Codable, Sendable {
     /// The upstream's, which the downstream was told.
@@ -86,18 +95,22 @@ extension ControlPlane {
         await Self.onThread { Self.fetch(from: process, key) }
     }
 
-    /// The process that answers operators at the common path: the one that accepts.
+    /// The process that answers operators at the common path; nil where it is this one, or nobody.
     func servingProcess() async -> Int32? {
         guard let path = self.setup.admin?.path else { return nil }
-        return await Self.onThread {
-            do {
-                let (_, body) = try AdminRequest("GET", "/v1/status").send(
-                    to: path, milliseconds: Self.answerMilliseconds)
-                return try AnswerJSON.decode(StatusAnswer.self, from: body).pid
-            } catch {
-                return nil  // nobody accepts: the router ends
+        let found = await Self.onThread { () -> Int32? in
+            for _ in 0..<3 {
+                do {
+                    let (_, body) = try AdminRequest("GET", "/v1/process").send(
+                        to: path, milliseconds: 2 * Self.answerMilliseconds)
+                    return try AnswerJSON.decode(ProcessAnswer.self, from: body).pid
+                } catch {
+                    continue  // it compiles, or nobody is there
+                }
             }
+            return nil
         }
+        return found == processIdentifier() ? nil : found
     }
 
     /// What `work` returns, from a thread of its own; nil where there is no thread.

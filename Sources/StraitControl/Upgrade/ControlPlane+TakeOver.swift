@@ -52,7 +52,12 @@ extension ControlPlane {
         } catch {
             return .refused("the operators' socket gets no second name: \(error)")
         }
-        let answer = await Self.answer(of: predecessor, toTakeBackFrom: admin.ownPath)
+        guard predecessor.peer.tell(.takeBack(admin: admin.ownPath)) else {
+            admin.dropOwnPath()
+            self.predecessor = nil
+            return .refused("process \(older.pid) has ended; this one serves on")
+        }
+        let answer = await Self.answerToTakeBack(of: predecessor)
         guard case .resumed? = answer else {
             admin.dropOwnPath()
             guard case .notResumed(let reason)? = answer else {
@@ -82,11 +87,8 @@ extension ControlPlane {
         return told
     }
 
-    private static func answer(
-        of predecessor: Predecessor, toTakeBackFrom path: String
-    ) async -> UpgradeMessage? {
-        guard predecessor.peer.tell(.takeBack(admin: path)),
-            case .resuming? = await predecessor.peer.next(within: Limits.upgradeStepTimeout)
+    private static func answerToTakeBack(of predecessor: Predecessor) async -> UpgradeMessage? {
+        guard case .resuming? = await predecessor.peer.next(within: Limits.upgradeStepTimeout)
         else {
             predecessor.peer.end()
             return nil

@@ -155,17 +155,15 @@ extension ControlPlane {
         _ admin: AdminSocket
     ) async -> UpgradeAnswer {
         let spent = monotonicNow().nanoseconds(since: begin) / 1_000_000
+        self.newerProcesses.removeAll { $0.waitForEnd(milliseconds: 0) }
+        self.newerProcesses.append(successor.process)
         self.handOverService()
         await self.fleet.stopAccepting(timeout: Self.answerTimeout)
         let open = await self.openConnections()
         let allowed = live.configuration.timeouts.upgrade
         self.closeDropped()
-        self.successor = nil  // so that the drain does not end it
         self.requestDrain(within: allowed)
         self.drainsForAnother = true
-        self.successor = successor
-        self.newerProcesses.removeAll { $0.waitForEnd(milliseconds: 0) }
-        self.newerProcesses.append(successor.process)
         Task { await self.listen(to: successor, admin) }
         let answer = UpgradeAnswer(
             result: "done",
@@ -241,7 +239,11 @@ extension ControlPlane {
             guard control.isCurrent(successor), control.upgrades.mayReturn,
                 let admin = control.setup.admin
             else { return .notResumed("the process before this one goes on without it") }
-            if case .some(let reason) = await control.acceptAgain() { return .notResumed(reason) }
+            let isAlone = failure == .gone
+            if let reason = await control.acceptAgain(isAlone: isAlone) {
+                if isAlone { control.logger.error("nobody accepts any more: \(reason)") }
+                return .notResumed(reason)
+            }
             _ = control.upgrades.failed(failure)
             control.successor = nil
             control.takeServiceBack()
