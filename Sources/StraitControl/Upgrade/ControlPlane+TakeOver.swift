@@ -68,21 +68,8 @@ extension ControlPlane {
             return .refused("\(reason); this one serves on")
         }
         self.predecessor = nil
-        self.handOverService()
-        let spent = monotonicNow().nanoseconds(since: begin) / 1_000_000
-        await self.fleet.stopAccepting(timeout: Self.answerTimeout)
-        let open = await self.openConnections()
-        let allowed = live.configuration.timeouts.upgrade
-        self.requestDrain(within: allowed)
-        self.drainsForAnother = true
-        let told = UpgradeAnswer(
-            result: "done",
-            text: "process \(older.pid) accepts again after \(spent) ms; process "
-                + "\(processIdentifier()) finishes \(open) connections, at most "
-                + "\(DurationText.text(allowed)), and answers at \(admin.ownPath)",
-            pid: older.pid,
-            draining: DrainingProcess(pid: processIdentifier(), admin: admin.ownPath),
-            openConnections: open, milliseconds: spent)
+        let told = await self.drain(
+            beside: older.pid, which: "accepts again", since: begin, live, admin)
         self.logger.notice("rolled back: \(told.text)")
         return told
     }

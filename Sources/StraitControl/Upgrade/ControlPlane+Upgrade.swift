@@ -143,6 +143,11 @@ extension ControlPlane {
         admin.forgetFolder(of: successor.process.identifier)
         self.sockets.restoreOptions()
         guard !AdminSocket.isAbandoned(admin.ownPath) else { return }  // it has no second name yet
+        self.takeBack(admin)
+    }
+
+    /// Takes the operators' path again, where another process has taken it.
+    private func takeBack(_ admin: AdminSocket) {
         do throws(PosixError) {
             try admin.takeBack()
         } catch {
@@ -154,9 +159,29 @@ extension ControlPlane {
         to successor: Successor, since begin: Instant, _ live: CompiledConfiguration,
         _ admin: AdminSocket
     ) async -> UpgradeAnswer {
-        let spent = monotonicNow().nanoseconds(since: begin) / 1_000_000
         self.newerProcesses.removeAll { $0.waitForEnd(milliseconds: 0) }
         self.newerProcesses.append(successor.process)
+        let answer = await self.drain(
+            beside: successor.process.identifier, which: "accepts", since: begin, live, admin)
+        Task { await self.listen(to: successor, admin) }
+        self.logger.notice("upgraded: \(answer.text)")
+        return answer
+    }
+
+    /// Stops accepting and begins to drain, because another process accepts.
+    ///
+    /// - Parameters:
+    ///   - process: The other one.
+    ///   - what: What it does since `begin`, for people.
+    ///   - begin: When that was asked for.
+    ///   - live: What this process serves.
+    ///   - admin: Where this process goes on answering operators, by its second name.
+    /// - Returns: What operators are told.
+    func drain(
+        beside process: Int32, which what: String, since begin: Instant,
+        _ live: CompiledConfiguration, _ admin: AdminSocket
+    ) async -> UpgradeAnswer {
+        let spent = monotonicNow().nanoseconds(since: begin) / 1_000_000
         self.handOverService()
         await self.fleet.stopAccepting(timeout: Self.answerTimeout)
         let open = await self.openConnections()
@@ -164,17 +189,14 @@ extension ControlPlane {
         self.closeDropped()
         self.requestDrain(within: allowed)
         self.drainsForAnother = true
-        Task { await self.listen(to: successor, admin) }
-        let answer = UpgradeAnswer(
+        return UpgradeAnswer(
             result: "done",
-            text: "process \(successor.process.identifier) accepts after \(spent) ms; process "
-                + "\(processIdentifier()) finishes \(open) connections, at most "
-                + "\(DurationText.text(allowed)), and answers at \(admin.ownPath)",
-            pid: successor.process.identifier,
+            text: "process \(process) \(what) after \(spent) ms; process \(processIdentifier()) "
+                + "finishes \(open) connections, at most \(DurationText.text(allowed)), "
+                + "and answers at \(admin.ownPath)",
+            pid: process,
             draining: DrainingProcess(pid: processIdentifier(), admin: admin.ownPath),
             openConnections: open, milliseconds: spent)
-        self.logger.notice("upgraded: \(answer.text)")
-        return answer
     }
 
     // MARK: The way back
@@ -248,11 +270,7 @@ extension ControlPlane {
             control.successor = nil
             control.takeServiceBack()
             control.upgradeFailures[failure.name, default: 0] += 1
-            do throws(PosixError) {
-                try admin.takeBack()
-            } catch {
-                control.logger.error("the operators' socket stays at \(admin.ownPath): \(error)")
-            }
+            control.takeBack(admin)
             let process = successor.process.identifier
             if failure == .rolledBack {
                 control.draining.append(DrainingProcess(pid: process, admin: path))
