@@ -105,7 +105,10 @@ package enum Limits {
     /// Beyond: an alert, which costs no cryptography.
     package static let refusalHandshakesPerSecondMax = 10
     /// TLS handshake steps per turn of the loop; an established relay waits for no more than these.
-    package static let handshakeStepsPerTurn = 2
+    ///
+    /// A step that signs takes 0.3 ms; two a turn cost the 99th percentile of others 0.2 ms more
+    /// (workload `flood` in Benchmarks).
+    package static let handshakeStepsPerTurn = 1
     /// Events taken from epoll at once.
     package static let eventsPerTurn = 256
     /// TLS contexts that a worker keeps; 11 to 13 KB each.

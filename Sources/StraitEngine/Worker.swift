@@ -1,6 +1,6 @@
 // One thread, one loop, and all that it owns. Born on its thread; nothing of it leaves but reports.
 //
-// A turn: wait for events, bring each connection as far as it goes, a few handshake steps, timers,
+// A turn: wait for events, bring each connection as far as it goes, a handshake step, timers,
 // commands. What a connection does in each phase stands in Phases/.
 
 internal import StraitCore
