@@ -68,7 +68,6 @@ package struct AdminAPI: Service {
                     channel.close(promise: nil)
                 }
             }, logger: quiet)
-        defer { socket.remove() }
         try await application.runService(gracefulShutdownSignals: [])
     }
 

@@ -5,10 +5,6 @@ internal import StraitCore
 
 /// The keys of each mapping, in the order of the reference.
 enum Keys {
-    /// As many as an address has ports, for services without names each need one of their own.
-    ///
-    /// How many a process can open, its descriptors say; see ``DescriptorShares``.
-    static let listenersMax = 65_535
     static let tenantsMax = 1_000_000
     static let servicesMax = 1000
     static let upstreamsMax = 64
@@ -25,7 +21,7 @@ enum Keys {
             "Threads that serve connections."),
         Key("admin", .section(admin), "Where operators ask for health, metrics and connections."),
         Key(
-            "listeners", .sections(listener, 1...listenersMax), isRequired: true,
+            "listeners", .sections(listener, 1...Limits.listenersMax), isRequired: true,
             "Where connections arrive."),
         Key(
             "tenants", .sections(tenant, 0...tenantsMax), note: "none",

@@ -30,8 +30,10 @@ package struct AdminRequest: Sendable {
     }
 
     /// Asks the router at `path`, waiting no longer than `milliseconds` for each step.
+    ///
+    /// - Throws: ``Failure``, also where the answer has more than `bytesMax` bytes.
     package func send(
-        to path: String, milliseconds: Int32
+        to path: String, milliseconds: Int32, bytesMax: Int = Limits.adminAnswerBytesMax
     ) throws(Failure) -> (status: Int, body: [UInt8]) {
         let head =
             "\(self.method) \(self.target) HTTP/1.1\r\nHost: strait\r\n"
@@ -40,12 +42,12 @@ package struct AdminRequest: Sendable {
         let answer: [UInt8]
         do throws(PosixError) {
             guard let address = SocketAddress("unix:" + URL(fileURLWithPath: path).path) else {
-                throw PosixError(call: "\(path) is no path of a socket", number: 36)
+                throw PosixError.nameTooLong(path)
             }
             let stream = try BlockingStream(
                 connectingTo: address, timeoutMilliseconds: milliseconds)
             try stream.send(Array(head.utf8) + self.body)
-            answer = try Self.receiveAll(stream)
+            answer = try Self.receiveAll(stream, bytesMax: bytesMax)
         } catch {
             throw .noAnswer(error)
         }
@@ -55,14 +57,16 @@ package struct AdminRequest: Sendable {
         return parsed
     }
 
-    private static func receiveAll(_ stream: borrowing BlockingStream) throws(PosixError) -> [UInt8]
-    {
+    private static func receiveAll(
+        _ stream: borrowing BlockingStream, bytesMax: Int
+    ) throws(PosixError) -> [UInt8] {
         var bytes: [UInt8] = []
-        while true {
+        while bytes.count <= bytesMax {
             let more = try stream.receive(bytesMax: 64 * 1024)
             guard !more.isEmpty else { return bytes }
             bytes += more
         }
+        throw .badMessage("the answer, which has more than \(bytesMax) bytes,")
     }
 }
 

@@ -37,9 +37,8 @@ extension ControlPlane {
         control.applyDurations = self.reloads.durations
         control.readiness = self.readiness()
         control.isDraining = self.stage == .draining
-        self.forgetEndedProcesses()
-        control.drainingProcesses = self.draining.count
-        control.upgradeFailures = self.upgradeFailures
+        control.drainingProcesses = self.handOver.draining.count
+        control.upgradeFailures = self.handOver.failures
         control.connectionsMax = self.connectionsMax
         control.pipesPerWorker = self.shares.pipesPerWorker
         control.unroutedMax = self.live?.snapshot.limits.unroutedConnections ?? 0
@@ -57,7 +56,6 @@ extension ControlPlane {
     /// What is live, in short.
     package func status() async -> StatusAnswer {
         let metrics = await self.workerMetrics()
-        self.forgetEndedProcesses()
         let now = Timestamp(nanoseconds: wallClockNanoseconds())
         let snapshot = self.live?.snapshot
         let directory = self.live?.directory ?? MetricsDirectory()
@@ -68,7 +66,7 @@ extension ControlPlane {
             workersLive: self.workersLive, started: self.started.description,
             uptimeSeconds: now.seconds - min(self.started.seconds, now.seconds),
             openConnections: Self.open(metrics), pid: processIdentifier(),
-            draining: self.draining,
+            draining: self.handOver.draining,
             lastReloadSuccessful: self.reloads.isLastSuccessful,
             listeners: (snapshot?.listeners ?? []).map { self.listenerAnswer($0) },
             services: (snapshot?.services ?? []).map { service in

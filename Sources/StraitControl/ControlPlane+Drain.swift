@@ -29,11 +29,16 @@ extension ControlPlane {
     /// Begins a drain, after which ``run()`` returns; the caller sees to the rest of the process.
     package func requestDrain(within deadline: Duration?) {
         guard self.stage == .serving else { return }
-        self.releasePredecessor()
-        if self.upgrades.isOffering { self.successor?.end() }  // it is not to take over now
-        self.drainRequested = deadline
-        self.stage = .draining
+        self.drainFacts.deadline = deadline
+        self.leave()
         self.drains.continuation.yield()
+    }
+
+    /// This process is on its way out: nobody goes back from it, or takes over from it now.
+    private func leave() {
+        self.stage = .draining
+        self.releasePredecessor()
+        if self.handOver.machine.isOffering { self.handOver.successor?.end() }
     }
 
     /// Takes back a drain that ``requestDrain(within:)`` began.
@@ -43,10 +48,12 @@ extension ControlPlane {
 
     private func performCancelDrain() async -> DrainCancellation {
         guard self.stage == .draining else { return .notDraining }
-        guard !self.upgrades.hasHandedOver else {
+        guard !self.handOver.machine.hasHandedOver else {
             return .refused("another process has taken over; `strait upgrade --rollback` goes back")
         }
-        guard !self.isEnding.load(ordering: .acquiring), !self.hasDrained else { return .tooLate }
+        guard !self.isEnding.load(ordering: .acquiring), !self.drainFacts.hasEnded else {
+            return .tooLate
+        }
         if let reason = await self.acceptAgain() { return .refused("\(reason); the drain goes on") }
         return .cancelled
     }
@@ -57,7 +64,8 @@ extension ControlPlane {
     ///   and told.
     /// - Returns: Nil, or why not.
     func acceptAgain(isAlone: Bool = false) async -> String? {
-        guard !self.isEnding.load(ordering: .acquiring), !self.hasDrained, let live = self.live
+        guard !self.isEnding.load(ordering: .acquiring), !self.drainFacts.hasEnded,
+            let live = self.live
         else { return "the process ends" }
         let change: ListenerSocketSet.Change
         do throws(ListenerNotOpened) {
@@ -70,11 +78,9 @@ extension ControlPlane {
             self.logger.error(
                 "nobody listens on \(missing.listener.address) until a reload: \(missing.error)")
         }
-        self.isResuming = true
-        defer { self.isResuming = false }
-        self.drainsCancelled += 1
-        self.drainRequested = nil  // it was of that drain
-        self.drainsForAnother = false
+        self.drainFacts.isResuming = true
+        defer { self.drainFacts.isResuming = false }
+        self.drainFacts.cancel()
         self.sockets.restoreOptions()
         self.stage = .serving
         self.sockets.keep(change)
@@ -99,10 +105,9 @@ extension ControlPlane {
     /// Drains if that was not done yet, and ends the workers.
     func drainAndStop(bySignal: Bool) async {
         self.isEnding.store(true, ordering: .releasing)
-        self.releasePredecessor()
-        if !self.hasDrained { self.stage = .draining }
+        if self.stage == .serving { self.leave() }
         self.announceEnd()
-        if !self.hasDrained {
+        if !self.drainFacts.hasEnded {
             _ = await self.drain()
         }
         if bySignal { await self.waitForNewerProcesses() }
@@ -114,8 +119,10 @@ extension ControlPlane {
     private func waitForNewerProcesses() async {
         let allowed = self.live?.configuration.timeouts.drain ?? Limits.drainTimeout
         let deadline = monotonicNow().advanced(byNanoseconds: allowed.nanoseconds)
-        for process in self.newerProcesses {
-            while !self.isHastened, monotonicNow() < deadline {
+        for process in self.handOver.newer {
+            guard !process.waitForEnd(milliseconds: 0) else { continue }
+            self.logger.notice("waits for process \(process.identifier), which has taken over")
+            while !self.drainFacts.isHastened, monotonicNow() < deadline {
                 let hasEnded = await Self.onThread { process.waitForEnd(milliseconds: 100) }
                 if hasEnded != false { break }
             }
@@ -124,18 +131,18 @@ extension ControlPlane {
 
     /// How long a drain may take.
     var drainAllowed: Duration {
-        self.drainRequested ?? self.live?.configuration.timeouts.drain ?? Limits.drainTimeout
+        self.drainFacts.deadline ?? self.live?.configuration.timeouts.drain ?? Limits.drainTimeout
     }
 
     /// Accepts nothing more and waits for what is open until the deadline; false when it was taken
     /// back.
     private func drain() async -> Bool {
-        if self.isResuming { await self.lastChange?.value }
-        let cancelled = self.drainsCancelled
+        if self.drainFacts.isResuming { await self.lastChange?.value }
+        let cancelled = self.drainFacts.cancelled
         let allowed = self.drainAllowed
         self.announceStatus()
         let open = await self.openConnections()
-        guard self.drainsCancelled == cancelled else { return false }
+        guard self.drainFacts.cancelled == cancelled else { return false }
         self.logger.notice(
             "draining: \(open) open connections, at most \(DurationText.text(allowed))",
             metadata: ["open": "\(open)"])
@@ -143,10 +150,10 @@ extension ControlPlane {
         let drained = await self.fleet.drain(
             deadline: deadline, timeout: allowed + Self.stopTimeout
         ) { await self.closeListeners(unlessCancelledSince: cancelled) }
-        guard self.drainsCancelled == cancelled else { return false }
+        guard self.drainFacts.cancelled == cancelled else { return false }
         if drained { await self.holdForReturn(until: deadline) }
-        guard self.drainsCancelled == cancelled else { return false }
-        self.hasDrained = true
+        guard self.drainFacts.cancelled == cancelled else { return false }
+        self.drainFacts.hasEnded = true
         if !drained { self.logger.warning("connections were still open at the deadline") }
         return true
     }
@@ -154,7 +161,7 @@ extension ControlPlane {
     /// Ends what a drain still waits for.
     package func hasten() async {
         self.logger.notice("ending at once")
-        self.isHastened = true
+        self.drainFacts.isHastened = true
         await self.fleet.hasten()
         self.endHold()
     }
@@ -162,7 +169,7 @@ extension ControlPlane {
     /// A signal ends a process that another one has taken over from as it would end any other:
     /// what is open has no more time than `timeouts.drain`.
     func hastenHandedOver() async {
-        guard self.drainsForAnother, let live = self.live else { return }
+        guard self.drainFacts.isBesideAnother, let live = self.live else { return }
         let allowed = live.configuration.timeouts.drain
         await self.fleet.hasten(
             to: monotonicNow().advanced(byNanoseconds: allowed.nanoseconds))
@@ -173,7 +180,7 @@ extension ControlPlane {
     ///
     /// Not where another process accepts them: there the sockets stay open for a way back.
     private func closeListeners(unlessCancelledSince cancelled: Int) {
-        guard self.drainsCancelled == cancelled, !self.upgrades.hasHandedOver else {
+        guard self.drainFacts.cancelled == cancelled, !self.handOver.machine.hasHandedOver else {
             return
         }
         self.sockets.closeAll()

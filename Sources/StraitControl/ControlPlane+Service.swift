@@ -39,7 +39,7 @@ extension ControlPlane {
     package func announceEnd() {
         guard !self.hasAnnouncedEnd else { return }
         self.hasAnnouncedEnd = true
-        let time = (self.hasDrained ? .zero : self.drainAllowed) + Self.endTimeout
+        let time = (self.drainFacts.hasEnded ? .zero : self.drainAllowed) + Self.endTimeout
         self.tell(.stopping, .extendTimeout(microseconds: time.nanoseconds / 1000))
     }
 

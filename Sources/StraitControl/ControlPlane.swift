@@ -16,6 +16,8 @@ internal import Synchronization
 package enum StartFailure: Error, Sendable {
     case refused(ConfigurationRefused)
     case engine(String)
+    /// The process that offered its listeners has ended: nothing is known of who accepts.
+    case notTakenOver
 }
 
 /// Desired state, live state, and the way from one to the other.
@@ -40,10 +42,12 @@ package actor ControlPlane: Service {
     let fleet: WorkerFleet
     let started: Timestamp
 
-    /// This process' place in a chain of upgrades.
+    /// How this process is started anew.
     nonisolated let setup: UpgradeSetup
     var compiler: SnapshotCompiler
     var live: CompiledConfiguration?
+    /// The newest that was live, here or in another process of this router before.
+    var newestRevision: UInt64
     /// By worker: the revision that it has acknowledged last.
     var liveRevisions: [UInt64]
     var sockets: ListenerSocketSet
@@ -51,14 +55,8 @@ package actor ControlPlane: Service {
     var epoch: UInt64
     var epochStarted: Instant
     var reloads = ReloadFacts()
-    /// The deadline that an operator gave with a drain.
-    var drainRequested: Duration?
-    /// Counts drains that were taken back: one that awaits something knows whether it still holds.
-    var drainsCancelled = 0
-    /// Whether workers are being told that a drain was taken back.
-    var isResuming = false
-    /// Whether nothing is open any more, or the deadline has passed.
-    var hasDrained = false
+    /// What this process knows of its way out.
+    var drainFacts = DrainFacts()
     /// Set when the process must end: no drain is taken back any more.
     nonisolated let isEnding = Atomic<Bool>(false)
     /// One element for each drain that an operator asks for; finished by a signal.
@@ -68,31 +66,13 @@ package actor ControlPlane: Service {
     /// Whether the service manager knows that the process ends.
     var hasAnnouncedEnd = false
     var lastChange: Task<Void, Never>?
-    /// Who accepts while a newer process takes over.
-    var upgrades = UpgradeMachine()
-    /// By reason.
-    var upgradeFailures: [String: UInt64] = [:]
-    /// The process that this one has taken over from, while it may be gone back to.
-    var predecessor: Predecessor?
-    /// Other processes of this router that finish what is open in them.
-    var draining: [DrainingProcess] {
-        didSet { self.fleet.otherProcessesHaveKeys(!self.draining.isEmpty) }
+    /// What this process knows of the others of its router.
+    var handOver: HandOver {
+        didSet { self.fleet.otherProcessesHaveKeys(!self.handOver.draining.isEmpty) }
     }
-    /// One that waits until this process need not stay to be gone back to.
-    var hold: CheckedContinuation<Void, Never>?
-    /// The process that is being started, or that accepts while this one drains.
-    var successor: Successor?
-    /// Processes that have taken over from this one, whatever became of them.
-    var newerProcesses: [SiblingProcess] = []
-    /// Addresses that the successor does not listen on, and whose sockets are to be closed.
-    var dropped: [String] = []
-    /// Whether a second signal has come: nothing is waited for.
-    var isHastened = false
     /// One element for each SIGHUP; further ones while one waits say nothing new.
     nonisolated let reloadSignals = AsyncStream<Void>.makeStream(
         bufferingPolicy: .bufferingNewest(1))
-    /// Whether the drain is of an upgrade or a rollback, and may be long.
-    var drainsForAnother = false
     private var marks: [String: FileMark] = [:]
     private var pendingMarks: [String: FileMark] = [:]
     /// Whether a change has left memory behind: of reading, and of the snapshot before it.
@@ -106,13 +86,14 @@ package actor ControlPlane: Service {
     ///   - path: The configuration file, read again at each reload.
     ///   - configuration: What it says now.
     ///   - logger: For everything that an operator should read.
-    ///   - setup: Which process this one takes over from, and what a newer one needs.
+    ///   - setup: What a newer process needs, and what this one was given.
+    ///   - predecessor: The process that this one takes over from.
     ///   - serviceManager: Told what becomes of the router.
     ///   - logLinesDropped: How many log lines were lost.
     /// - Throws: ``StartFailure/engine(_:)`` where no worker can be started.
     package init(
         path: String, configuration: Configuration, logger: Logger,
-        setup: UpgradeSetup = UpgradeSetup(),
+        setup: UpgradeSetup = UpgradeSetup(), takingOverFrom predecessor: Predecessor? = nil,
         serviceManager: ServiceManager = ServiceManager(),
         logLinesDropped: @escaping @Sendable () -> UInt64
     ) throws(StartFailure) {
@@ -125,10 +106,10 @@ package actor ControlPlane: Service {
         self.names = NameWatcher(logger: logger)
         self.started = Timestamp(nanoseconds: wallClockNanoseconds())
         self.setup = setup
-        let offered = setup.predecessor?.state
-        self.predecessor = setup.predecessor
-        self.draining = offered?.draining ?? []
-        self.sockets = ListenerSocketSet(inherited: setup.predecessor?.listeners ?? setup.passed)
+        let offered = predecessor?.state
+        self.handOver = HandOver(from: predecessor)
+        self.sockets = ListenerSocketSet(inherited: predecessor?.listeners ?? setup.passed)
+        self.newestRevision = offered?.revision ?? 0
         self.compiler =
             offered.map { SnapshotCompiler(ticketRoot: $0.ticketRoot) }
             ?? SnapshotCompiler()
@@ -145,7 +126,7 @@ package actor ControlPlane: Service {
         } catch {
             throw .engine(error.description)
         }
-        self.fleet.otherProcessesHaveKeys(!(offered?.draining ?? []).isEmpty)
+        self.fleet.otherProcessesHaveKeys(!self.handOver.draining.isEmpty)
         self.liveRevisions = Array(repeating: 0, count: self.fleet.workers)
         self.compiler.descriptors = DescriptorLimit(
             descriptors: Sockets.descriptorLimit(), workers: self.fleet.workers)
@@ -165,16 +146,25 @@ package actor ControlPlane: Service {
 
     /// Makes the first snapshot live.
     ///
-    /// Reports must be delivered already.
+    /// Reports must be delivered already. Where another process has offered its listeners, nothing
+    /// is accepted before its word.
     package func start(_ configuration: Configuration) async throws(StartFailure) {
+        let change: PreparedChange
         do throws(ConfigurationRefused) {
-            let verdict = try await self.apply(configuration, trigger: "start")
-            self.stage = .serving
-            self.remember()
-            self.logger.notice("\(verdict.text)")
+            change = try await self.prepare(configuration)
         } catch {
             throw .refused(error)
         }
+        if let predecessor = self.handOver.predecessor,
+            await !predecessor.waitForGo(revision: change.revision)
+        {
+            self.sockets.abandon(change.sockets)
+            throw .notTakenOver
+        }
+        let verdict = await self.carry(change, trigger: "start")
+        self.stage = .serving
+        self.remember()
+        self.logger.notice("\(verdict.text)")
     }
 
     /// Runs until graceful shutdown, or a drain that nobody takes back; then ends the workers.
@@ -206,54 +196,14 @@ package actor ControlPlane: Service {
     func apply(
         _ configuration: Configuration, trigger: String
     ) async throws(ConfigurationRefused) -> ReloadVerdict {
-        let begin = monotonicNow()
-        let old = self.live
-        let before = old?.snapshot.revision ?? self.setup.predecessor?.state.revision ?? 0
-        let revision = before &+ 1
-        let (compiled, compiler, change, compiledAt) = try await self.compile(
-            configuration, revision: revision)
-        if compiled.warnings != old?.warnings { self.report(compiled.warnings) }
-        if old == nil, let predecessor = self.predecessor,
-            await !predecessor.waitForGo(revision: revision)
-        {
-            self.sockets.abandon(change)
-            self.logger.error("the process that offered its listeners has ended; so does this one")
-            throw ConfigurationRefused(problems: [])
-        }
-        self.records.use(configuration.access.destination)
-        self.compiler = compiler
-        self.live = compiled
-        let boundAt = monotonicNow()
-        let obeying = await self.fleet.apply(
-            .apply(compiled.snapshot, sockets: change.next), revision: revision,
-            timeout: Self.applyTimeout)
-        for worker in obeying { self.liveRevisions[worker] = revision }
-        // A worker that did not answer may still accept on an old socket; the kernel keeps it for
-        // that worker no longer than until it wakes, and its accept then fails and is ignored.
-        self.sockets.keep(change)
-        self.tellDropped()
-        let liveAt = monotonicNow()
-        self.hasLeftMemory = true
-        self.reloads.applied(
-            compile: compiledAt.nanoseconds(since: begin),
-            bind: boundAt.nanoseconds(since: compiledAt),
-            broadcast: liveAt.nanoseconds(since: boundAt),
-            now: Timestamp(nanoseconds: wallClockNanoseconds()))
-        return ReloadVerdict(
-            oldRevision: before, revision: revision,
-            workersLive: self.workersLive, workers: self.fleet.workers,
-            milliseconds: liveAt.nanoseconds(since: begin) / 1_000_000,
-            tenantsChanged: TenantMark.changes(
-                from: old?.tenantMarks ?? [:], to: compiled.tenantMarks),
-            openConnections: await self.openConnections(), trigger: trigger)
+        await self.carry(try await self.prepare(configuration), trigger: trigger)
     }
 
     /// Compiles, with what names lead to, and opens what is to be listened on.
-    private func compile(
-        _ configuration: Configuration, revision: UInt64
-    ) async throws(ConfigurationRefused) -> (
-        CompiledConfiguration, SnapshotCompiler, ListenerSocketSet.Change, Instant
-    ) {
+    private func prepare(
+        _ configuration: Configuration
+    ) async throws(ConfigurationRefused) -> PreparedChange {
+        let begin = monotonicNow()
         let names = configuration.upstreamNames
         let before = self.live?.configuration.upstreamNames ?? []
         self.names.watch(names.union(before))
@@ -261,17 +211,54 @@ package actor ControlPlane: Service {
         do throws(ConfigurationRefused) {
             var compiler = self.compiler
             let compiled = try compiler.compile(
-                configuration, revision: revision, epoch: self.epoch,
+                configuration, revision: self.newestRevision &+ 1, epoch: self.epoch,
                 now: Timestamp(nanoseconds: wallClockNanoseconds()),
                 addresses: self.names.addresses)
             let compiledAt = monotonicNow()
-            let change = try self.openSockets(for: compiled)
+            let sockets = try self.openSockets(for: compiled)
             self.names.watch(names)
-            return (compiled, compiler, change, compiledAt)
+            if compiled.warnings != self.live?.warnings { self.report(compiled.warnings) }
+            return PreparedChange(
+                compiled: compiled, compiler: compiler, sockets: sockets, begin: begin,
+                compiledAt: compiledAt, boundAt: monotonicNow())
         } catch {
             self.names.watch(before)
             throw error
         }
+    }
+
+    /// Makes a change live.
+    private func carry(_ change: PreparedChange, trigger: String) async -> ReloadVerdict {
+        let old = self.live
+        let before = self.newestRevision
+        let compiled = change.compiled
+        self.records.use(compiled.configuration.access.destination)
+        self.compiler = change.compiler
+        self.live = compiled
+        self.newestRevision = change.revision
+        let toldAt = monotonicNow()
+        let obeying = await self.fleet.apply(
+            .apply(compiled.snapshot, sockets: change.sockets.next), revision: change.revision,
+            timeout: Self.applyTimeout)
+        for worker in obeying { self.liveRevisions[worker] = change.revision }
+        // A worker that did not answer may still accept on an old socket; the kernel keeps it for
+        // that worker no longer than until it wakes, and its accept then fails and is ignored.
+        self.sockets.keep(change.sockets)
+        self.tellDropped()
+        let liveAt = monotonicNow()
+        self.hasLeftMemory = true
+        self.reloads.applied(
+            compile: change.compiledAt.nanoseconds(since: change.begin),
+            bind: change.boundAt.nanoseconds(since: change.compiledAt),
+            broadcast: liveAt.nanoseconds(since: toldAt),
+            now: Timestamp(nanoseconds: wallClockNanoseconds()))
+        return ReloadVerdict(
+            oldRevision: before, revision: change.revision,
+            workersLive: self.workersLive, workers: self.fleet.workers,
+            milliseconds: liveAt.nanoseconds(since: change.begin) / 1_000_000,
+            tenantsChanged: TenantMark.changes(
+                from: old?.tenantMarks ?? [:], to: compiled.tenantMarks),
+            openConnections: await self.openConnections(), trigger: trigger)
     }
 
     private func openSockets(
@@ -353,6 +340,7 @@ package actor ControlPlane: Service {
             if self.ticketKeysAreDue {
                 _ = await self.inTurn { await $0.rotateTicketKeys() }
             }
+            await self.forgetEndedProcesses()
             if self.hasLeftMemory {
                 self.hasLeftMemory = false
                 Memory.giveBack()
@@ -381,4 +369,17 @@ package actor ControlPlane: Service {
         paths.formUnion(self.marks.keys)  // what a refused configuration named stays watched
         return Dictionary(uniqueKeysWithValues: paths.map { ($0, FileMark(path: $0)) })
     }
+}
+
+/// A change that is compiled and has its sockets, and is carried to the workers next.
+private struct PreparedChange {
+    let compiled: CompiledConfiguration
+    /// As it is once the change is live.
+    let compiler: SnapshotCompiler
+    let sockets: ListenerSocketSet.Change
+    let begin: Instant
+    let compiledAt: Instant
+    let boundAt: Instant
+
+    var revision: UInt64 { self.compiled.snapshot.revision }
 }

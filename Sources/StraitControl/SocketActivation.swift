@@ -32,37 +32,19 @@ package struct PassedSocket: Hashable, Sendable {
 
 /// What was passed, and which listeners it is for.
 package enum SocketActivation {
-    /// As many as a configuration has listeners, at most.
-    ///
-    /// Beyond: the process does not start.
-    package static let socketsMax = 1024
     /// The first descriptor that is passed.
     private static let first: Int32 = 3
-
-    /// A listener of the configuration.
-    package struct Listener: Hashable, Sendable {
-        /// As configured.
-        package var name: String
-        /// As configured.
-        package var address: SocketAddress
-
-        /// See the properties.
-        package init(name: String, address: SocketAddress) {
-            self.name = name
-            self.address = address
-        }
-    }
 
     /// Takes what was passed to this process; no program that it starts inherits it.
     ///
     /// - Parameters:
     ///   - environment: LISTEN_PID, LISTEN_FDS and LISTEN_FDNAMES are read.
     ///   - process: The number of this process.
-    ///   - listeners: Those of the configuration, each with its own address.
-    /// - Returns: A socket for each listener that one was passed for.
+    ///   - addresses: Those of the configuration's listeners, each with its own.
+    /// - Returns: A socket for each address that one was passed for.
     /// - Throws: ``SocketActivationRefused`` where anything else was passed.
     package static func take(
-        environment: [String: String], process: Int32, listeners: [Listener]
+        environment: [String: String], process: Int32, addresses: Set<SocketAddress>
     ) throws(SocketActivationRefused) -> [InheritedListener] {
         let passed = try Self.passed(environment, process: process)
         for socket in passed {
@@ -73,7 +55,7 @@ package enum SocketActivation {
             }
         }
         return try Self.match(
-            passed.map { ($0, PassedDescriptor($0.descriptor)) }, to: listeners)
+            passed.map { ($0, PassedDescriptor($0.descriptor)) }, to: addresses)
     }
 
     /// What the variables say; nothing where they are meant for another process.
@@ -83,9 +65,9 @@ package enum SocketActivation {
         guard let owner = environment["LISTEN_PID"], owner == "\(process)",
             let text = environment["LISTEN_FDS"]
         else { return [] }
-        guard let count = Int(text), (0...Self.socketsMax).contains(count) else {
+        guard let count = Int(text), (0...Limits.listenersMax).contains(count) else {
             throw SocketActivationRefused(
-                problems: ["LISTEN_FDS is not a number from 0 to \(Self.socketsMax)"])
+                problems: ["LISTEN_FDS is not a number from 0 to \(Limits.listenersMax)"])
         }
         let names = (environment["LISTEN_FDNAMES"] ?? "")
             .split(separator: ":", omittingEmptySubsequences: false)
@@ -96,11 +78,11 @@ package enum SocketActivation {
         }
     }
 
-    /// The listener of each socket, by the address that it is bound to.
+    /// The address of each socket, as far as a listener wants it.
     package static func match(
-        _ sockets: [(PassedSocket, PassedDescriptor)], to listeners: [Listener]
+        _ sockets: [(PassedSocket, PassedDescriptor)], to addresses: Set<SocketAddress>
     ) throws(SocketActivationRefused) -> [InheritedListener] {
-        var found: [InheritedListener] = []
+        var found: [SocketAddress: Int32] = [:]
         var problems: [String] = []
         for (socket, kind) in sockets {
             switch kind {
@@ -109,27 +91,32 @@ package enum SocketActivation {
                     "\(socket.text) was passed and is \(what); expected a TCP socket that "
                         + "listens: ListenStream= with a port, and Accept=no")
             case .listener(let address, let leavesIPv4Out):
-                if let earlier = found.first(where: { $0.address == address }) {
+                if let earlier = found[address] {
                     problems.append(
                         "\(socket.text) was passed for \(address), as was descriptor "
-                            + "\(earlier.descriptor); one socket is enough for all workers")
-                } else if !listeners.contains(where: { $0.address == address }) {
+                            + "\(earlier); one socket is enough for all workers")
+                } else if !addresses.contains(address) {
                     problems.append(
                         "\(socket.text) was passed and listens on \(address), which is no "
                             + "listener's address; expected one of "
-                            + listeners.map { "\($0.address)" }.joined(separator: ", "))
+                            + Self.text(addresses))
                 } else if leavesIPv4Out {
                     problems.append(
                         "\(socket.text) was passed for \(address) and takes no IPv4; "
                             + "set BindIPv6Only=both")
                 } else {
-                    found.append(
-                        InheritedListener(
-                            name: nil, address: address, descriptor: socket.descriptor))
+                    found[address] = socket.descriptor
                 }
             }
         }
         guard problems.isEmpty else { throw SocketActivationRefused(problems: problems) }
-        return found
+        return found.map { InheritedListener(name: nil, address: $0.key, descriptor: $0.value) }
+    }
+
+    /// The first of them; nobody reads a thousand.
+    private static func text(_ addresses: Set<SocketAddress>) -> String {
+        let first = addresses.map(\.description).sorted().prefix(8)
+        let more = addresses.count - first.count
+        return first.joined(separator: ", ") + (more > 0 ? " and \(more) more" : "")
     }
 }

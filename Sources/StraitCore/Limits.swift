@@ -93,6 +93,11 @@ package enum Limits {
     ///
     /// Beyond: refused by RST.
     package static let connectionsMax = 4 * 1024 * 1024
+    /// Listeners of a configuration: as many as an address has ports, for services without names
+    /// each need one of their own.
+    ///
+    /// How many a process can open, its descriptors say; see ``DescriptorShares``.
+    package static let listenersMax = 65_535
     /// Connections that one wake-up of a listener may accept before others have their turn.
     package static let acceptsPerTurn = 16
     /// Connections that a worker accepts at once from a listener that is about to go.
@@ -201,6 +206,14 @@ package enum Limits {
     ///
     /// Beyond: the connection is closed.
     package static let adminAnswerTimeout = Duration.seconds(60)
+    /// The answer to an operator, as the command line reads it.
+    ///
+    /// Beyond: it is no answer.
+    package static let adminAnswerBytesMax = 256 * 1024 * 1024
+    /// The answer of another process of the router to a question of this one.
+    ///
+    /// Beyond: it is no answer.
+    package static let processAnswerBytesMax = 64 * 1024
     /// The body of an operator's request; questions are short.
     ///
     /// Beyond: 413, and the connection is closed.
@@ -263,6 +276,8 @@ package enum Limits {
     package static let upgradeStepTimeout = Duration.seconds(10)
     /// Addresses in one message of a newer process; there may be more messages.
     package static let droppedPerMessage = 500
+    /// Messages of another process that wait to be heard; beyond, the conversation ends.
+    package static let upgradeMessagesMax = 1024
     /// Characters of the reason that a newer process gives; beyond, they are cut off.
     package static let upgradeReasonMax = 1000
     /// Older processes of one router that drain at the same time; beyond, no upgrade begins.

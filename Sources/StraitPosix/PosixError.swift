@@ -20,6 +20,11 @@ package struct PosixError: Error, Hashable, Sendable, CustomStringConvertible {
         PosixError(call: call, number: EBADMSG)
     }
 
+    /// A socket's path has more bytes than the kernel takes (ENAMETOOLONG).
+    package static func nameTooLong(_ path: String) -> PosixError {
+        PosixError(call: path, number: ENAMETOOLONG)
+    }
+
     /// Takes `errno` as the last call left it.
     init(_ call: String) { self.init(call: call, number: errno) }
 
@@ -38,6 +43,9 @@ package struct PosixError: Error, Hashable, Sendable, CustomStringConvertible {
 
     /// Whether no descriptor was to be had (EMFILE, ENFILE).
     package var isOutOfDescriptors: Bool { self.number == EMFILE || self.number == ENFILE }
+
+    /// Whether the other end is gone (EPIPE, ECONNRESET).
+    package var isGone: Bool { self.number == EPIPE || self.number == ECONNRESET }
 
     /// Whether the user may not do that (EACCES, EPERM).
     package var isPermissionDenied: Bool { self.number == EACCES || self.number == EPERM }

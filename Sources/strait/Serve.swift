@@ -116,6 +116,9 @@ struct ServeCommand: AsyncParsableCommand {
             for problem in refused.problems { writeError(problem.text + "\n") }
             return CommandFailure(.refused, Self.sentence(refused.problems))
         case .engine(let reason): return CommandFailure(.refused, reason)
+        case .notTakenOver:
+            return CommandFailure(
+                .refused, "the process that offered its listeners has ended; so does this one")
         }
     }
 
@@ -128,7 +131,7 @@ struct ServeCommand: AsyncParsableCommand {
         let environment = ProcessInfo.processInfo.environment
         let inherited = try SocketActivation.take(
             environment: environment, process: processIdentifier(),
-            listeners: configuration.listeners.map { .init(name: $0.name, address: $0.address) })
+            addresses: Set(configuration.listeners.map(\.address)))
         let adminPath = configuration.admin.unixPath
         if let old = predecessor?.adminPath, old != adminPath {
             throw CommandFailure(
@@ -138,7 +141,7 @@ struct ServeCommand: AsyncParsableCommand {
         defer { socket.remove() }
         let control = try ControlPlane(
             path: path, configuration: configuration, logger: logger,
-            setup: UpgradeSetup(admin: socket, predecessor: predecessor, passed: inherited),
+            setup: UpgradeSetup(admin: socket, passed: inherited), takingOverFrom: predecessor,
             serviceManager: ServiceManager(
                 environment: environment, process: processIdentifier()
             ) { logger.warning("\($0)") }, logLinesDropped: { log.droppedLines })

@@ -132,6 +132,59 @@ extension EndToEnd {
             #expect(try await pool.router.daemon.stop() == 0)
         }
 
+        @Test(
+            "pass checks by TLS and HTTPS where they are who they should be",
+            .timeLimit(.minutes(1)))
+        func checksByTLS() async throws {
+            let rig = try EndToEnd.rig()
+            func service(_ name: String, _ check: String, as server: String) -> String {
+                """
+                      - name: \(name)
+                        protocol: web
+                        mode: terminate
+                        alpn: [http/1.1]
+                        health: { check: \(check), interval: 200ms, timeout: 200ms }
+                        upstreams:
+                          - address: "tls://127.0.0.1:\(rig.web.tlsPort)"
+                            ca: \(rig.certificates.hostAuthority)
+                            server_name: \(server)
+
+                """
+            }
+            let acme = rig.certificates.acme
+            let router = try await Router.start(
+                "pool-checks",
+                """
+                listeners:
+                  - { name: shared, address: "127.0.0.1:\(try Loopback.freePort())" }
+                tenants:
+                  - name: acme
+                    domains: [acme.test]
+                    certificates: [{ chain: \(acme.certificate), key: \(acme.key) }]
+                    services:
+
+                """ + service("by-tls", "tls", as: "localhost")
+                    + service("by-https", "https", as: "localhost")
+                    + service("other", "https", as: "elsewhere.test"), in: rig.shell)
+            func count(_ name: String, _ result: String) async throws -> Double {
+                try await router.metric(
+                    "strait_upstream_checks_total",
+                    ["service=\"\(name)\"", "result=\"\(result)\""])
+            }
+            try await eventually("each address is checked twice") {
+                let passed = try await [count("by-tls", "passed"), count("by-https", "passed")]
+                let failed = try await count("other", "failed")
+                return (passed + [failed]).allSatisfy { $0 >= 2 }
+            }
+            #expect(try await count("by-tls", "failed") == 0)
+            #expect(try await count("by-https", "failed") == 0)
+            #expect(try await count("other", "passed") == 0)
+            let status = try await rig.strait(["status", "--admin", router.adminSocket]).text
+            let line = status.split(separator: "\n").first { $0.contains("other") }
+            #expect(line != nil && status.contains("hostname mismatch"), "\(status)")
+            #expect(try await router.daemon.stop() == 0)
+        }
+
         /// Who failed, and when.
         private static func judge(_ all: [Attempted], broken: Double, told: Double) {
             let failed = all.filter { $0.name == "failed" }

@@ -191,7 +191,7 @@ extension EndToEnd {
                 Upgradable.hasEnded(middle)
             }
             #expect(try await target.status() == "200")
-            #expect(try await target.pids() == [newest, oldest])
+            try await target.becomes([newest, oldest])
             #expect(!target.router.daemon.log.contains("has ended; this one accepts again"))
             try await target.stop()
         }
@@ -225,7 +225,7 @@ extension EndToEnd {
             try await eventually("the newest one has seen that it is not wanted") {
                 target.router.daemon.log.contains("has ended; so does this one")
             }
-            #expect(try await target.pids() == [target.router.daemon.pid])
+            try await target.becomes([target.router.daemon.pid])
             #expect(try await target.status() == "200")
             #expect(try await held.end() == [])
             try await target.stop()
@@ -298,7 +298,7 @@ extension EndToEnd {
             kill(newer, SIGTERM)
             try await eventually("it ends") { Upgradable.hasEnded(newer) }
             #expect(try await held.end().count == 4)
-            #expect(try await target.pids() == [target.router.daemon.pid])
+            try await target.becomes([target.router.daemon.pid])
             try await target.stop()
         }
 
@@ -319,19 +319,9 @@ extension EndToEnd {
                 !target.router.daemon.isRunning
             }
             #expect(!target.router.daemon.log.contains("accepts again"))
-            #expect(try await target.pids() == [newer])
+            try await target.becomes([newer])
             #expect(try await target.status() == "200")
             try await target.stop()
         }
-    }
-}
-
-extension Upgradable {
-    /// A program that a test makes.
-    fileprivate func script(_ name: String, _ text: String) throws -> String {
-        let path = "\(self.rig.shell.directory)/upgrade-\(name)"
-        try "#!/bin/bash\n\(text)\n".write(toFile: path, atomically: true, encoding: .utf8)
-        try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: path)
-        return path
     }
 }

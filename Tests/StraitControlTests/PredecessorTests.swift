@@ -52,13 +52,33 @@ struct PredecessorTests {
     @Test(
         "an offer that is cut, out of order, of another version or no offer is refused",
         arguments: [
-            [], [version], [version, listeners("127.0.0.1:443")], [state],
-            [#"{"version":{"_0":2}}"#, state], [version, "{"], [version, "[]"], ["\u{0}"],
-            [version, #"{"go":{}}"#], [version, #"{"unknown":{}}"#],
+            ([], "the offer of an upgrade"), ([version], "the offer of an upgrade"),
+            ([version, listeners("127.0.0.1:443")], "an offer of listeners"),
+            ([state], "the offer of an upgrade"),
+            ([#"{"version":{"_0":2}}"#, state], "speaks version 2 of an upgrade's messages"),
+            ([version, "{"], "upgrade message"), ([version, "[]"], "upgrade message"),
+            (["\u{0}"], "upgrade message"), ([version, #"{"go":{}}"#], "the offer of an upgrade"),
+            ([version, #"{"unknown":{}}"#], "upgrade message"),
         ])
-    func refused(messages: [String]) throws {
+    func refused(messages: [String], reason: String) throws {
         let (result, _) = try self.receive(messages.map { ($0, []) })
+        let refusal = #expect(throws: UpgradeRefusal.self) { try result.get() }
+        #expect(refusal?.description.contains(reason) == true, "\(String(describing: refusal))")
+    }
+
+    @Test("what came with an offer that is refused is closed", arguments: [true, false])
+    func closed(isPaired: Bool) throws {
+        let message = isPaired ? Self.listeners("127.0.0.1:443") : #"{"go":{}}"#
+        func offered() throws -> (MessageSocket, Result<Predecessor, UpgradeRefusal>) {
+            let (held, passed) = try MessageSocket.pair()
+            return try withExtendedLifetime(passed) {
+                let messages = [(Self.version, []), (message, [passed.number, passed.number])]
+                return (held, try self.receive(messages).0)
+            }
+        }
+        let (held, result) = try offered()
         #expect(throws: UpgradeRefusal.self) { try result.get() }
+        #expect(try held.receive() == nil, "no copy of the other end is open")
     }
 
     @Test("listeners without descriptors, or descriptors that do not listen, are refused")
@@ -73,7 +93,8 @@ struct PredecessorTests {
             let (result, _) = try self.receive([
                 (Self.version, []), (Self.listeners(address), numbers), (Self.state, []),
             ])
-            #expect(throws: UpgradeRefusal.self) { try result.get() }
+            let refusal = #expect(throws: UpgradeRefusal.self) { try result.get() }
+            #expect(refusal?.description.contains("an offer of listeners") == true)
         }
     }
 
@@ -82,6 +103,7 @@ struct PredecessorTests {
         let (result, near) = try self.receive([(#"{"version":{"_0":2}}"#, [])])
         #expect(throws: UpgradeRefusal.self) { try result.get() }
         let answer = try #require(try near.receive())
-        #expect(String(decoding: answer.bytes, as: UTF8.self).contains("failed"))
+        let text = String(decoding: answer.bytes, as: UTF8.self)
+        #expect(text.contains("failed") && text.contains("this program 1; restart instead"))
     }
 }

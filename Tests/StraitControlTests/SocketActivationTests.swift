@@ -6,10 +6,9 @@ import StraitPosix
 import Testing
 
 @Suite("SocketActivation") struct SocketActivationTests {
-    private static let listeners = [
-        SocketActivation.Listener(name: "public", address: .ip(.init(high: 0, low: 0), port: 443)),
-        .init(name: "plain", address: .ip(.init(v4: 0), port: 80)),
-    ]
+    private static let dual = SocketAddress.ip(.init(high: 0, low: 0), port: 443)
+    private static let plain = SocketAddress.ip(.init(v4: 0), port: 80)
+    private static let addresses: Set = [dual, plain]
 
     private static func refusal(_ act: () throws -> Void) -> [String] {
         do {
@@ -50,7 +49,7 @@ import Testing
 
     @Test(
         "a number of descriptors that is none is refused",
-        arguments: ["", "-1", "two", "1025", "99999999999999999999", "1 "])
+        arguments: ["", "-1", "two", "65536", "99999999999999999999", "1 "])
     func badNumber(text: String) {
         let problems = Self.refusal {
             _ = try SocketActivation.passed(
@@ -61,32 +60,30 @@ import Testing
 
     @Test("a socket goes to the listener whose address it is bound to, whatever its name")
     func match() throws {
-        let address = Self.listeners[1].address
+        let address = Self.plain
         let found = try SocketActivation.match(
             [
                 (
                     PassedSocket(descriptor: 3, name: "public"),
                     .listener(address, leavesIPv4Out: false)
                 )
-            ], to: Self.listeners)
+            ], to: Self.addresses)
         #expect(found == [InheritedListener(name: nil, address: address, descriptor: 3)])
-        #expect(try SocketActivation.match([], to: Self.listeners).isEmpty)
+        #expect(try SocketActivation.match([], to: Self.addresses).isEmpty)
     }
 
     @Test("whatever is no listener's is named, all of it at once")
     func refused() {
         let stranger = SocketAddress.ip(.init(v4: 127, 0, 0, 1), port: 443)
-        let dual = Self.listeners[0].address
-        let plain = Self.listeners[1].address
         let passed: [(PassedSocket, PassedDescriptor)] = [
             (.init(descriptor: 3, name: "admin"), .other("a UNIX socket")),
             (.init(descriptor: 4, name: nil), .listener(stranger, leavesIPv4Out: false)),
-            (.init(descriptor: 5, name: nil), .listener(dual, leavesIPv4Out: true)),
-            (.init(descriptor: 6, name: nil), .listener(plain, leavesIPv4Out: false)),
-            (.init(descriptor: 7, name: nil), .listener(plain, leavesIPv4Out: false)),
+            (.init(descriptor: 5, name: nil), .listener(Self.dual, leavesIPv4Out: true)),
+            (.init(descriptor: 6, name: nil), .listener(Self.plain, leavesIPv4Out: false)),
+            (.init(descriptor: 7, name: nil), .listener(Self.plain, leavesIPv4Out: false)),
         ]
         let problems = Self.refusal {
-            _ = try SocketActivation.match(passed, to: Self.listeners)
+            _ = try SocketActivation.match(passed, to: Self.addresses)
         }
         #expect(problems.count == 4, "\(problems)")
         #expect(problems[0].contains("descriptor 3 (admin)"))

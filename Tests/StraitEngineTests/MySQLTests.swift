@@ -48,6 +48,15 @@ private struct Inside: ~Copyable {
 
     init(over wire: Wire) throws { self.tls = try TLSWire(over: wire) }
 
+    /// Asks for TLS, answers the greeting, and takes that answer from where the router sends it.
+    static func answering(over wire: Wire, to far: Wire) throws -> Inside {
+        try wire.send(Words.request)
+        var inside = try Inside(over: wire)
+        try inside.send(Words.response(2, tls: true))
+        _ = try far.packet()
+        return inside
+    }
+
     mutating func send(_ bytes: [UInt8]) throws { try self.tls.send(bytes) }
 
     mutating func receive(exactly count: Int) throws -> [UInt8] {
@@ -153,10 +162,7 @@ struct MySQLEngineTests {
         let setup = try self.setup([upstream.address])
         defer { setup.end() }
         let (wire, far) = try self.greeted(setup, upstream)
-        try wire.send(Words.request)
-        var downstream = try Inside(over: wire)
-        try downstream.send(Words.response(2, tls: true))
-        _ = try far.packet()
+        var downstream = try Inside.answering(over: wire, to: far)
         for round in 0..<200 {
             let (up, down) = (UInt8(truncatingIfNeeded: 2 + 2 * round), UInt8(1))
             let question = [1, 9] + [UInt8](repeating: UInt8(round), count: round * 300)
@@ -176,10 +182,7 @@ struct MySQLEngineTests {
         let setup = try self.setup([upstream.address])
         defer { setup.end() }
         let (wire, far) = try self.greeted(setup, upstream)
-        try wire.send(Words.request)
-        var downstream = try Inside(over: wire)
-        try downstream.send(Words.response(2, tls: true))
-        _ = try far.packet()
+        var downstream = try Inside.answering(over: wire, to: far)
         var all: [UInt8] = []
         for number in 0...Limits.mysqlAuthenticationPacketsMax {
             all += Words.packet([], UInt8(truncatingIfNeeded: 2 + number))
@@ -209,10 +212,7 @@ struct MySQLEngineTests {
             ], health: quickHealth { $0.ejection = 60_000_000_000 })
         for _ in 0..<quickHealth().ejectAfter {
             let (wire, far) = try self.greeted(setup, bad)
-            try wire.send(Words.request)
-            var downstream = try Inside(over: wire)
-            try downstream.send(Words.response(2, tls: true))
-            _ = try far.packet()
+            var downstream = try Inside.answering(over: wire, to: far)
             try far.send("this is no TLS, whatever it is")
             #expect(Words.error(try downstream.packet())?.code == 1429)
         }
@@ -372,10 +372,7 @@ struct MySQLEngineTests {
         let setup = try self.setup([upstream.address])
         defer { setup.end() }
         let (wire, far) = try self.greeted(setup, upstream)
-        try wire.send(Words.request)
-        var downstream = try Inside(over: wire)
-        try downstream.send(Words.response(2, tls: true))
-        _ = try far.packet()
+        var downstream = try Inside.answering(over: wire, to: far)
         far.endWriting()
         let error = try #require(Words.error(try downstream.packet()))
         #expect(error.sequence == 3)

@@ -9,23 +9,25 @@ internal import StraitSnapshot
 extension ControlPlane {
     /// Says that this process accepts and that operators reach it; the one before it drains then.
     package func announceServing() {
-        guard let predecessor = self.predecessor else { return }
+        guard let predecessor = self.handOver.predecessor else { return }
         self.sockets.closeInherited()
         if !predecessor.peer.tell(.serving) {
             self.logger.warning("the process before this one has ended before this one served")
-            self.predecessor = nil
+            self.handOver.predecessor = nil
         }
     }
 
     /// Lets the process before this one go on without a way back: this one is upgraded, or drains.
     func releasePredecessor() {
-        self.predecessor?.peer.tell(.released)
-        self.predecessor = nil
+        guard let peer = self.handOver.predecessor?.peer else { return }
+        peer.tell(.released)
+        peer.end()
+        self.handOver.predecessor = nil
     }
 
     /// Tells the process before this one on which of its addresses nobody accepts any more.
     func tellDropped() {
-        guard let predecessor = self.predecessor, let live = self.live else { return }
+        guard let predecessor = self.handOver.predecessor, let live = self.live else { return }
         let wanted = Set(live.snapshot.listeners.map(\.address))
         var dropped = predecessor.listeners.map(\.address).filter { !wanted.contains($0) }[...]
         while !dropped.isEmpty {
@@ -42,7 +44,8 @@ extension ControlPlane {
 
     private func performRollBack() async -> UpgradeAnswer {
         guard self.stage == .serving, let live = self.live, let admin = self.setup.admin,
-            let predecessor = self.predecessor, let older = predecessor.state.draining.first
+            let predecessor = self.handOver.predecessor,
+            let older = predecessor.state.draining.first
         else {
             return .refused("there is no process to go back to: it has ended, or never was")
         }
@@ -52,9 +55,13 @@ extension ControlPlane {
         } catch {
             return .refused("the operators' socket gets no second name: \(error)")
         }
-        guard predecessor.peer.tell(.takeBack(admin: admin.ownPath)) else {
+        let state = ReturnedState(
+            epoch: self.epoch,
+            epochAgeNanoseconds: monotonicNow().nanoseconds(since: self.epochStarted),
+            revision: live.snapshot.revision, admin: admin.ownPath)
+        guard predecessor.peer.tell(.takeBack(state)) else {
             admin.dropOwnPath()
-            self.predecessor = nil
+            self.handOver.predecessor = nil
             return .refused("process \(older.pid) has ended; this one serves on")
         }
         let answer = await Self.answerToTakeBack(of: predecessor)
@@ -62,12 +69,12 @@ extension ControlPlane {
             admin.dropOwnPath()
             guard case .notResumed(let reason)? = answer else {
                 // The conversation is over: should it wake up, it sees that this one lives.
-                self.predecessor = nil
+                self.handOver.predecessor = nil
                 return .refused("process \(older.pid) does not answer; this one serves on")
             }
             return .refused("\(reason); this one serves on")
         }
-        self.predecessor = nil
+        self.handOver.predecessor = nil
         let told = await self.drain(
             beside: older.pid, which: "accepts again", since: begin, live, admin)
         self.logger.notice("rolled back: \(told.text)")

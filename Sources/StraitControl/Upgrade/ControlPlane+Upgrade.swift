@@ -34,32 +34,31 @@ extension ControlPlane {
             return .unchanged("\(path) is the program that runs")
         }
         guard self.stage == .serving, let live = self.live, let admin = self.setup.admin,
-            self.upgrades.isServing
+            self.handOver.machine.isServing
         else { return .refused("this process does not serve, or is on its way out") }
         guard processIdentifier() != 1 else {
             return .refused(
                 "process 1 cannot be upgraded: what it started ends with it; replace the container")
         }
-        self.forgetEndedProcesses()
-        guard self.draining.count < Limits.drainingProcessesMax else {
+        await self.forgetEndedProcesses()
+        let draining = self.handOver.draining.count
+        guard draining < Limits.drainingProcessesMax else {
             return .refused(
-                "\(self.draining.count) older processes drain already; wait for them, or end them")
+                "\(draining) older processes drain already; wait for them, or end them")
         }
         let begin = monotonicNow()
-        _ = self.upgrades.requested()
+        guard case .offer = self.handOver.machine.requested() else {
+            return .refused("another upgrade is under way")
+        }
         do throws(UpgradeFailed) {
             let successor = try self.start(path, live, admin)
-            self.successor = successor
-            do throws(UpgradeFailed) {
-                try await self.follow(successor, within: timeout, admin)
-            } catch {
-                await self.giveUp(successor, admin)
-                throw error
-            }
+            self.handOver.started(successor)
+            try await self.follow(successor, within: timeout, admin)
             return await self.handedOver(to: successor, since: begin, live, admin)
         } catch {
-            _ = self.upgrades.failed(error.failure)
-            self.upgradeFailures[error.failure.name, default: 0] += 1
+            if case (.abandon, .some(let successor)) = self.handOver.failed(error.failure) {
+                await self.giveUp(successor, admin)
+            }
             let reason = error.failure.text
             self.logger.error("not upgraded: \(reason); this process serves on")
             return .refused("\(reason); this process serves on")
@@ -82,7 +81,7 @@ extension ControlPlane {
             epochAgeNanoseconds: monotonicNow().nanoseconds(since: self.epochStarted),
             revision: live.snapshot.revision, admin: admin.path,
             draining: [DrainingProcess(pid: processIdentifier(), admin: admin.ownPath)]
-                + self.draining)
+                + self.handOver.draining)
         do throws(PosixError) {
             let successor = try Successor(program: path, listeners, state)
             self.logger.notice(
@@ -101,7 +100,7 @@ extension ControlPlane {
             throw UpgradeFailed(.refused("it said something else than that it is ready"))
         }
         guard self.stage == .serving else {
-            throw UpgradeFailed(.refused("the router drains"))
+            throw UpgradeFailed(.refused(Self.drains))
         }
         do throws(PosixError) {
             try admin.keepReachable()
@@ -109,34 +108,46 @@ extension ControlPlane {
             throw UpgradeFailed(.refused("the operators' socket gets no second name: \(error)"))
         }
         self.releasePredecessor()
-        _ = self.upgrades.successorReady()
+        guard case .go = self.handOver.machine.successorReady() else {
+            throw UpgradeFailed(.refused("it is given up already"))
+        }
         successor.peer.tell(.go)
-        guard case .serving = try await self.next(of: successor, within: Limits.upgradeStepTimeout)
+        guard case .serving = try await self.next(of: successor, within: Limits.upgradeStepTimeout),
+            case .drain = self.handOver.machine.successorServes()
         else {
             throw UpgradeFailed(.refused("it said something else than that it serves"))
         }
-        _ = self.upgrades.successorServes()
     }
 
     private func next(
         of successor: Successor, within timeout: Duration
     ) async throws(UpgradeFailed) -> UpgradeMessage {
         let deadline = monotonicNow().advanced(byNanoseconds: timeout.nanoseconds)
-        switch await successor.peer.next(within: timeout) {
-        case .failed(let reason)?:
-            throw UpgradeFailed(.refused(String(reason.prefix(Limits.upgradeReasonMax))))
-        case .dropped(let addresses)?:
-            self.dropped += addresses
-            return try await self.next(of: successor, within: timeout)
-        case let message?: return message
-        case nil: throw UpgradeFailed(monotonicNow() < deadline ? .gone : .late)
+        while true {
+            let left = deadline.nanoseconds(since: monotonicNow())
+            switch await successor.peer.next(within: .nanoseconds(Int64(clamping: left))) {
+            case .failed(let reason)?:
+                throw UpgradeFailed(.refused(String(reason.prefix(Limits.upgradeReasonMax))))
+            case .dropped(let addresses)?: self.handOver.drop(addresses, of: self.ownAddresses)
+            case let message?: return message
+            case nil:
+                guard self.stage == .serving else { throw UpgradeFailed(.refused(Self.drains)) }
+                if let reason = successor.notOffered {
+                    throw UpgradeFailed(.refused("the listeners could not be offered: \(reason)"))
+                }
+                throw UpgradeFailed(monotonicNow() < deadline ? .gone : .late)
+            }
         }
+    }
+
+    private static let drains = "the router drains"
+
+    private var ownAddresses: Set<String> {
+        Set((self.live?.snapshot.listeners ?? []).map(\.address.description))
     }
 
     /// Ends a successor that does not take over, and takes back what it may have taken.
     private func giveUp(_ successor: Successor, _ admin: AdminSocket) async {
-        self.successor = nil
-        self.dropped = []
         successor.process.end()
         _ = await Self.onThread { successor.process.waitForEnd(milliseconds: 1000) }
         successor.peer.end()
@@ -159,8 +170,7 @@ extension ControlPlane {
         to successor: Successor, since begin: Instant, _ live: CompiledConfiguration,
         _ admin: AdminSocket
     ) async -> UpgradeAnswer {
-        self.newerProcesses.removeAll { $0.waitForEnd(milliseconds: 0) }
-        self.newerProcesses.append(successor.process)
+        self.handOver.takenOver(by: successor)
         let answer = await self.drain(
             beside: successor.process.identifier, which: "accepts", since: begin, live, admin)
         Task { await self.listen(to: successor, admin) }
@@ -188,7 +198,7 @@ extension ControlPlane {
         let allowed = live.configuration.timeouts.upgrade
         self.closeDropped()
         self.requestDrain(within: allowed)
-        self.drainsForAnother = true
+        self.drainFacts.isBesideAnother = true
         return UpgradeAnswer(
             result: "done",
             text: "process \(process) \(what) after \(spent) ms; process \(processIdentifier()) "
@@ -204,14 +214,15 @@ extension ControlPlane {
     /// Hears the successor while this process drains.
     private func listen(to successor: Successor, _ admin: AdminSocket) async {
         while let message = await successor.peer.next() {
-            guard self.isCurrent(successor) else { continue }
+            guard self.handOver.isCurrent(successor) else { continue }
             switch message {
-            case .takeBack(let path):
+            case .takeBack(let state):
                 // Where it has given up waiting, it serves on, and this process goes on draining.
                 guard successor.peer.tell(.resuming) else { continue }
-                successor.peer.tell(await self.comeBack(.rolledBack, from: successor, path))
+                successor.peer.tell(await self.comeBack(.rolledBack, from: successor, state.admin))
+                await self.goOn(from: state)
             case .dropped(let addresses):
-                self.dropped += addresses
+                self.handOver.drop(addresses, of: self.ownAddresses)
                 self.closeDropped()
             case .released: self.release()
             case .version, .listeners, .offer, .go, .resuming, .resumed, .notResumed, .ready,
@@ -221,7 +232,7 @@ extension ControlPlane {
         }
         // It has ended, or has ended the conversation and goes on alone.
         let hasEnded = await Self.onThread { successor.process.waitForEnd(milliseconds: 2000) }
-        guard self.isCurrent(successor) else { return }
+        guard self.handOver.isCurrent(successor) else { return }
         if hasEnded == true {
             _ = await self.comeBack(.gone, from: successor, "")
         } else {
@@ -229,22 +240,18 @@ extension ControlPlane {
         }
     }
 
-    private func isCurrent(_ successor: Successor) -> Bool {
-        self.successor?.process.identifier == successor.process.identifier
-    }
-
     /// This process is not to accept again: nobody may wait at its sockets.
     private func release() {
-        self.upgrades.released()
+        self.handOver.machine.released()
         if self.stage == .draining { self.sockets.closeAll() }
         self.endHold()
     }
 
     /// Closes the sockets that the successor has dropped; no worker of this process uses any.
     private func closeDropped() {
-        guard let live = self.live, !self.dropped.isEmpty else { return }
-        self.sockets.close(on: Set(self.dropped), of: live.snapshot)
-        self.dropped = []
+        guard let live = self.live, !self.handOver.dropped.isEmpty else { return }
+        self.sockets.close(on: self.handOver.dropped, of: live.snapshot)
+        self.handOver.closedDropped()
     }
 
     /// Accepts again, because the successor gives back or is gone.
@@ -258,7 +265,7 @@ extension ControlPlane {
         _ failure: UpgradeFailure, from successor: Successor, _ path: String
     ) async -> UpgradeMessage {
         await self.inTurn { control in
-            guard control.isCurrent(successor), control.upgrades.mayReturn,
+            guard control.handOver.isCurrent(successor), control.handOver.machine.mayReturn,
                 let admin = control.setup.admin
             else { return .notResumed("the process before this one goes on without it") }
             let isAlone = failure == .gone
@@ -266,14 +273,12 @@ extension ControlPlane {
                 if isAlone { control.logger.error("nobody accepts any more: \(reason)") }
                 return .notResumed(reason)
             }
-            _ = control.upgrades.failed(failure)
-            control.successor = nil
+            _ = control.handOver.failed(failure)  // `.resume`, which is done already
             control.takeServiceBack()
-            control.upgradeFailures[failure.name, default: 0] += 1
             control.takeBack(admin)
             let process = successor.process.identifier
             if failure == .rolledBack {
-                control.draining.append(DrainingProcess(pid: process, admin: path))
+                control.handOver.draining.append(DrainingProcess(pid: process, admin: path))
                 control.logger.notice("rolled back: this process accepts again")
             } else {
                 admin.forgetFolder(of: process)
@@ -283,34 +288,49 @@ extension ControlPlane {
         }
     }
 
+    /// Goes on counting revisions where the successor was, and with the ticket keys that it gave
+    /// downstreams tickets of.
+    private func goOn(from state: ReturnedState) async {
+        await self.inTurn { control in
+            guard control.stage == .serving, let live = control.live else { return }
+            control.newestRevision = max(control.newestRevision, state.revision)
+            guard state.epoch > control.epoch else { return }
+            let before = (control.epoch, control.epochStarted)
+            let now = monotonicNow().nanoseconds
+            control.epoch = state.epoch
+            control.epochStarted = Instant(nanoseconds: now - min(now, state.epochAgeNanoseconds))
+            do throws(ConfigurationRefused) {
+                let verdict = try await control.apply(live.configuration, trigger: "rollback")
+                control.logger.info("\(verdict.text)", metadata: ["trigger": "rollback"])
+            } catch {
+                (control.epoch, control.epochStarted) = before
+                control.logger.warning(
+                    "the newer process' tickets are not taken: named files cannot be compiled now")
+            }
+        }
+    }
+
     /// Stays for a while when nothing is open any more, but not beyond `deadline`: the successor
     /// may fail or give back.
     func holdForReturn(until deadline: Instant) async {
         let left = Duration.nanoseconds(
             Int64(clamping: deadline.nanoseconds(since: monotonicNow())))
         let window = min(Limits.upgradeReturnWindow, left)
-        guard self.upgrades.mayReturn, !self.isEnding.load(ordering: .acquiring) else { return }
+        guard self.handOver.machine.mayReturn, !self.isEnding.load(ordering: .acquiring) else {
+            return
+        }
         let expiry = Task {
             do { try await Task.sleep(for: window) } catch { return }
             self.endHold()
         }
-        await withCheckedContinuation { self.hold = $0 }
+        await withCheckedContinuation { self.drainFacts.hold = $0 }
         expiry.cancel()
     }
 
     /// Ends that wait.
     func endHold() {
-        self.hold?.resume()
-        self.hold = nil
-    }
-
-    /// Forgets draining processes that have ended; what they left of their sockets is removed.
-    func forgetEndedProcesses() {
-        self.draining.removeAll { process in
-            guard AdminSocket.isAbandoned(process.admin) else { return false }
-            AdminSocket.removeFile(process.admin)
-            return true
-        }
+        self.drainFacts.hold?.resume()
+        self.drainFacts.hold = nil
     }
 }
 
@@ -329,17 +349,5 @@ extension UpgradeFailure {
         case .late: "the new process was not ready in time"
         case .rolledBack: "rolled back"
         }
-    }
-}
-
-extension UpgradeAnswer {
-    static func refused(_ reason: String) -> UpgradeAnswer { .init("refused", reason) }
-
-    static func unchanged(_ reason: String) -> UpgradeAnswer { .init("unchanged", reason) }
-
-    private init(_ result: String, _ reason: String) {
-        self.init(
-            result: result, text: reason, pid: processIdentifier(), draining: nil,
-            openConnections: 0, milliseconds: 0)
     }
 }

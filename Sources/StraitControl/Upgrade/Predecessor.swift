@@ -97,7 +97,7 @@ package struct Predecessor: Sendable {
 
     /// Tells it why this process cannot take over.
     package func refuse(_ reason: String) {
-        self.peer.tell(.failed(String(reason.prefix(16 * 1024))))
+        self.peer.tell(.failed(String(reason.prefix(Limits.upgradeReasonMax))))
     }
 
     /// Says that everything is ready, and waits for the word to accept.

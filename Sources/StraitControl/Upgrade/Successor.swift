@@ -4,11 +4,13 @@ internal import Foundation
 internal import StraitCore
 internal import StraitEngine
 internal import StraitPosix
+internal import Synchronization
 
 /// A process that was started to take over.
 struct Successor: Sendable {
     let process: SiblingProcess
     let peer: UpgradePeer
+    private let offering = Offering()
 
     /// Starts `program` as this process was started, and offers it everything.
     init(
@@ -27,12 +29,14 @@ struct Successor: Sendable {
         self.process = process
         do throws(PosixError) {
             let link = UpgradeLink(socket: ours)
+            let offering = self.offering
             self.peer = try UpgradePeer(link)
             // On a thread of its own, because it waits where the other process does not read.
             try Thread.spawn(name: "offer") {
                 do throws(PosixError) {
                     try Self.offer(listeners, state, over: link)
                 } catch {
+                    offering.failed(error)
                     link.socket.shutdown()
                 }
             }.detach()
@@ -45,6 +49,9 @@ struct Successor: Sendable {
     /// Variables that the new process does not get.
     private static let variablesOfOneProcess = ServiceManager.variablesOfOneProcess
         .union([UpgradeLink.variable])
+
+    /// Why the offer could not be sent, unless the other process was gone.
+    var notOffered: PosixError? { self.offering.failure.withLock { $0 } }
 
     /// Sends the listeners and what belongs to them.
     static func offer(
@@ -68,5 +75,15 @@ struct Successor: Sendable {
     func end() {
         self.peer.end()
         self.process.end()
+    }
+}
+
+/// What the thread that sends the offer came to.
+private final class Offering: Sendable {
+    let failure = Mutex<PosixError?>(nil)
+
+    func failed(_ error: PosixError) {
+        guard !error.isGone else { return }  // which the peer tells
+        self.failure.withLock { $0 = error }
     }
 }

@@ -30,6 +30,19 @@ struct OfferedState: Codable, Hashable, Sendable {
     var draining: [DrainingProcess]
 }
 
+/// What the successor gives back with the listeners, so that what it gave downstreams is good in
+/// the predecessor, too.
+struct ReturnedState: Codable, Hashable, Sendable {
+    /// Counts the times that ticket keys were changed.
+    var epoch: UInt64
+    /// How long the keys have been in use.
+    var epochAgeNanoseconds: UInt64
+    /// The revision that is live.
+    var revision: UInt64
+    /// Where the successor will answer operators.
+    var admin: String
+}
+
 /// One message.
 enum UpgradeMessage: Codable, Hashable, Sendable {
     // From the predecessor.
@@ -59,8 +72,8 @@ enum UpgradeMessage: Codable, Hashable, Sendable {
     case serving
     /// Addresses that it does not listen on any more: nobody may wait there.
     case dropped([String])
-    /// The predecessor shall accept again; where this one will answer operators.
-    case takeBack(admin: String)
+    /// The predecessor shall accept again.
+    case takeBack(ReturnedState)
     /// The predecessor is not to accept again: this one is upgraded itself, or drains.
     case released
 
@@ -117,18 +130,20 @@ struct UpgradePeer: Sendable {
     ///
     /// - Throws: ``PosixError`` where no thread is to be had.
     init(_ link: UpgradeLink) throws(PosixError) {
-        let (stream, continuation) = AsyncStream<UpgradeMessage>.makeStream()
+        let (stream, continuation) = AsyncStream<UpgradeMessage>.makeStream(
+            bufferingPolicy: .bufferingOldest(Limits.upgradeMessagesMax))
         self.link = link
         self.messages = stream
         try Thread.spawn(name: "upgrade") {
             do throws(PosixError) {
                 while let (message, descriptors) = try link.receive() {
                     for number in descriptors { Sockets.close(number) }  // none are expected
-                    continuation.yield(message)
+                    if case .dropped = continuation.yield(message) { break }
                 }
             } catch {
                 // What cannot be read ends the conversation, as the other's end does.
             }
+            link.socket.shutdown()
             continuation.finish()
         }.detach()
     }

@@ -1,28 +1,25 @@
-// What a process must know in order to hand over to a newer one, or to take over from an older one.
+// What a process must know in order to hand over to a newer one.
 
 internal import Foundation
 internal import StraitPosix
 
-/// One process' place in a chain of upgrades.
+/// How this process is started anew, how operators reach it, and what it was given.
 package struct UpgradeSetup: Sendable {
     /// The program that an upgrade starts where none is named; as it was named at the start, so
     /// that a link that was swung leads to the new one.
     package var program: String
     /// The operators' socket; nil where there is none, and then there are no upgrades.
     package var admin: AdminSocket?
-    /// The process that this one takes over from.
-    package var predecessor: Predecessor?
     /// Listening sockets that systemd has opened for this process.
     package var passed: [InheritedListener]
 
     /// See the properties.
     package init(
         program: String = Self.ownProgram, admin: AdminSocket? = nil,
-        predecessor: Predecessor? = nil, passed: [InheritedListener] = []
+        passed: [InheritedListener] = []
     ) {
         self.program = program
         self.admin = admin
-        self.predecessor = predecessor
         self.passed = passed
     }
 
@@ -46,28 +43,4 @@ package struct UpgradeSetup: Sendable {
     static func isOther(_ program: String) -> Bool {
         FileMark(path: program) != FileMark(path: Self.running)
     }
-}
-
-/// Another process of this router, which has handed over and finishes what is open in it.
-package struct DrainingProcess: Codable, Hashable, Sendable {
-    /// Its number.
-    package var pid: Int32
-    /// Its operators' socket.
-    package var admin: String
-}
-
-/// What an upgrade came to: the answer of `POST /v1/upgrade`.
-package struct UpgradeAnswer: Codable, Hashable, Sendable {
-    /// `done`, `unchanged` (the program is the one that runs) or `refused`.
-    package var result: String
-    /// For people.
-    package var text: String
-    /// The process that accepts now.
-    package var pid: Int32
-    /// The process that drains, if one does.
-    package var draining: DrainingProcess?
-    /// What is open in the process that drains.
-    package var openConnections: Int
-    /// From the request until the other process accepted.
-    package var milliseconds: UInt64
 }

@@ -19,20 +19,28 @@ final class Daemon: Sendable {
     ///   - arguments: The program, found by PATH, and its arguments.
     ///   - shell: Whose environment and folder it has.
     ///   - account: The user to run as, when the tests run as root; PostgreSQL refuses root.
+    ///   - prefix: What runs it: outside of the unit, where there is one.
     ///   - extra: Variables added to the shell's.
+    ///   - unit: The socket of launch.py in a unit that it runs in; nil: in none.
     /// - Returns: The program, started but perhaps not ready.
     /// - Throws: ``SpawnFailed``.
     static func start(
         _ name: String, _ arguments: [String], in shell: Shell, account: String? = nil,
-        environment extra: [String: String] = [:]
+        by prefix: [String] = [], environment extra: [String: String] = [:], unit: String? = nil
     ) throws -> Daemon {
         let logPath = "\(shell.directory)/\(name).log"
+        let inUnit = try unit.map {
+            try InUnit(launcher: $0, number: "\(shell.directory)/\(name).pid")
+        }
         let ended = Ended()
-        let pid = try Spawn.start(
-            asAccount(account) + arguments, environment: shell.environment.merging(extra) { $1 },
+        let child = try Spawn.start(
+            asAccount(account) + prefix + (inUnit?.words ?? []) + arguments,
+            environment: shell.environment.merging(extra) { $1 },
             directory: "/", files: Spawn.Files(output: logPath, error: logPath)
         ) { ended.set($0) }
-        Reaper.remember(pid, in: shell.directory)
+        Reaper.remember(child, in: shell.directory)
+        let pid = try inUnit?.pid() ?? child
+        if pid != child { Reaper.remember(pid, in: shell.directory) }
         return Daemon(name: name, pid: pid, logPath: logPath, ended: ended)
     }
 
@@ -111,6 +119,34 @@ final class Daemon: Sendable {
     static func asAccount(_ account: String?) -> [String] {
         guard let account, getuid() == 0 else { return [] }
         return ["setpriv", "--reuid", account, "--regid", account, "--init-groups"]
+    }
+}
+
+/// A program that is started by the main process of a unit, in its sandbox.
+private struct InUnit {
+    let words: [String]
+    private let number: String
+
+    init(launcher: String, number: String) throws {
+        unlink(number)
+        guard mkfifo(number, 0o600) == 0 else { throw POSIXError(.EACCES) }
+        self.number = number
+        self.words = ["python3", Programs.script("systemd/in_unit.py"), launcher, number]
+    }
+
+    /// Waits for its number.
+    func pid() throws -> Int32 {
+        let descriptor = open(self.number, O_RDWR | O_CLOEXEC)
+        defer { close(descriptor) }
+        var waiting = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+        var room = [UInt8](repeating: 0, count: 32)
+        guard poll(&waiting, 1, 10_000) == 1 else { throw Missing(what: self.words[2]) }
+        let count = read(descriptor, &room, room.count)
+        let text = String(decoding: room.prefix(max(count, 0)), as: UTF8.self)
+        guard let pid = Int32(text.trimmingCharacters(in: .newlines)) else {
+            throw Missing(what: self.number)
+        }
+        return pid
     }
 }
 

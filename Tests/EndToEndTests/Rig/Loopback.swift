@@ -2,6 +2,7 @@
 
 import Foundation
 import Glibc
+import Synchronization
 import Testing
 
 /// An address family under test.
@@ -20,8 +21,18 @@ enum Loopback {
     /// Closed in programs that are started at the same time.
     private static let stream = Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue)
 
-    /// A port on which nobody listens, on either family.
+    /// What ``freePort()`` has said: the kernel may say it again while nobody listens yet.
+    private static let given = Mutex<Set<Int>>([])
+
+    /// A port on which nobody listens, on either family; never the same twice.
     static func freePort() throws -> Int {
+        while true {
+            let port = try Self.unusedPort()
+            if Self.given.withLock({ $0.insert(port).inserted }) { return port }
+        }
+    }
+
+    private static func unusedPort() throws -> Int {
         let descriptor = socket(AF_INET6, stream, 0)
         defer { close(descriptor) }
         var address = sockaddr_in6()

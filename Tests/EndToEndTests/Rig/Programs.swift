@@ -27,6 +27,9 @@ enum Programs {
         "\(self.repository)/Tests/EndToEndTests/Clients/\(name)"
     }
 
+    /// The socket of launch.py in the router's unit, where STRAIT_UNIT says: routers run inside.
+    static let unit = ProcessInfo.processInfo.environment["STRAIT_UNIT"]
+
     /// The router: beside the test bundle, or where STRAIT_BINARY says.
     static var strait: String {
         if let path = ProcessInfo.processInfo.environment["STRAIT_BINARY"] { return path }

@@ -87,7 +87,9 @@ struct Rig: Sendable {
     }
 
     private static func temporaryDirectory() throws -> String {
-        var template = Array("/tmp/strait-e2e-XXXXXX".utf8CString)
+        // Where the router runs in a unit, a folder that both see.
+        let parent = Programs.unit.map { ($0 as NSString).deletingLastPathComponent } ?? "/tmp"
+        var template = Array("\(parent)/strait-e2e-XXXXXX".utf8CString)
         guard mkdtemp(&template) != nil else { throw POSIXError(.EACCES) }
         let path = String(
             decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)

@@ -36,8 +36,8 @@ struct Router: Sendable {
         try (head(directory) + body).write(toFile: path, atomically: true, encoding: .utf8)
         let limit = descriptors.map { ["prlimit", "--nofile=\($0)"] } ?? []
         let daemon = try Daemon.start(
-            name, limit + launcher + [Programs.strait, "serve", "--config", path], in: shell,
-            environment: environment)
+            name, launcher + [Programs.strait, "serve", "--config", path], in: shell,
+            by: limit, environment: environment, unit: Programs.unit)
         let router = Router(
             daemon: daemon, shell: shell, configurationPath: path,
             adminSocket: "\(directory)/admin.sock", accessPath: "\(directory)/access.json")

@@ -70,6 +70,11 @@ struct Upgradable: Sendable {
         return ([status] + draining).compactMap { ($0["pid"] as? NSNumber)?.int32Value }
     }
 
+    /// Waits until these are the processes; one that has ended is told of for a moment.
+    func becomes(_ pids: [Int32]) async throws {
+        try await eventually("the processes are \(pids)") { try await self.pids() == pids }
+    }
+
     static func object(_ text: String) throws -> [String: Any] {
         let object = try JSONSerialization.jsonObject(with: Data(text.utf8))
         return object as? [String: Any] ?? [:]
