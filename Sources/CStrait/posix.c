@@ -16,10 +16,11 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-int cstrait_accept4(int descriptor, struct sockaddr *address, socklen_t *length) {
+int cstrait_accept4(int descriptor, void *address, unsigned int *length) {
     return accept4(descriptor, address, length, SOCK_NONBLOCK | SOCK_CLOEXEC);
 }
 
@@ -29,7 +30,7 @@ int cstrait_set_pipe_size(int descriptor, int bytes) {
     return fcntl(descriptor, F_SETPIPE_SZ, bytes);
 }
 
-ssize_t cstrait_splice(int from, int to, size_t bytes, int more) {
+long cstrait_splice(int from, int to, size_t bytes, int more) {
     unsigned flags = SPLICE_F_MOVE | SPLICE_F_NONBLOCK | (more ? SPLICE_F_MORE : 0);
     return splice(from, NULL, to, NULL, bytes, flags);
 }
@@ -62,8 +63,8 @@ int cstrait_online_cores(int *cores, int capacity) {
 
 /* All of it in C, as nothing of Swift may run between a fork and an exec. Its parent is ours (CLONE_PARENT):
    whoever watches this process is told of that one's end, too. -1 and errno where it cannot be started. */
-pid_t cstrait_spawn_sibling(const char *program, char *const *arguments, char *const *variables,
-                            int inherited, int place) {
+int cstrait_spawn_sibling(const char *program, char *const *arguments, char *const *variables,
+                         int inherited, int place) {
     int ends[2];
     if (pipe2(ends, O_CLOEXEC) != 0) return -1;
     int verdict = fcntl(ends[1], F_DUPFD_CLOEXEC, place + 1);
@@ -99,13 +100,13 @@ pid_t cstrait_spawn_sibling(const char *program, char *const *arguments, char *c
     return -1;
 }
 
-int cstrait_pidfd_open(pid_t process) { return (int)syscall(SYS_pidfd_open, process, 0); }
+int cstrait_pidfd_open(int process) { return (int)syscall(SYS_pidfd_open, process, 0); }
 
 int cstrait_pidfd_kill(int process) { return (int)syscall(SYS_pidfd_send_signal, process, SIGKILL, NULL, 0); }
 
 /* CMSG_* are macros. */
-ssize_t cstrait_send_descriptors(int socket, const void *bytes, size_t count, const int *descriptors,
-                                 int descriptor_count) {
+long cstrait_send_descriptors(int socket, const void *bytes, size_t count, const int *descriptors,
+                              int descriptor_count) {
     char control[CMSG_SPACE(sizeof(int) * CSTRAIT_DESCRIPTORS_MAX)] = {0};
     struct iovec part = {.iov_base = (void *)bytes, .iov_len = count};
     struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
@@ -122,8 +123,8 @@ ssize_t cstrait_send_descriptors(int socket, const void *bytes, size_t count, co
     return sendmsg(socket, &message, MSG_NOSIGNAL);
 }
 
-ssize_t cstrait_receive_descriptors(int socket, void *bytes, size_t capacity, int *descriptors,
-                                    int *descriptor_count, int *is_cut) {
+long cstrait_receive_descriptors(int socket, void *bytes, size_t capacity, int *descriptors,
+                                 int *descriptor_count, int *is_cut) {
     char control[CMSG_SPACE(sizeof(int) * CSTRAIT_DESCRIPTORS_MAX)];
     struct iovec part = {.iov_base = bytes, .iov_len = capacity};
     struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = control,

@@ -1,7 +1,6 @@
 // Names to addresses, by the system's resolver. Blocks: for command-line programs, never for a
 // worker.
 
-internal import CStrait  // where SOCK_STREAM is found when its headers are read first
 internal import Glibc
 package import StraitCore
 

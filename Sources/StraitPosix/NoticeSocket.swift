@@ -1,6 +1,5 @@
 // Datagrams to the service manager's socket, whose name is a path or abstract.
 
-internal import CStrait  // where SOCK_STREAM is found when its headers are read first
 internal import Glibc
 
 /// Where sd_notify(3) sends to.

@@ -1,6 +1,5 @@
 // What a descriptor is that this process did not open itself.
 
-internal import CStrait  // where SOCK_STREAM is found when its headers are read first
 internal import Glibc
 package import StraitCore
 

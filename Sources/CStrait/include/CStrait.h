@@ -1,5 +1,7 @@
 // One function per C macro, variadic or GNU extension that Swift cannot call. No logic here.
 // _GNU_SOURCE is defined in the .c file only: a public header that defines it breaks debug builds.
+// No header that Swift's Glibc has, too: which of two modules has SOCK_STREAM then depends on which
+// is read first, and builds fail now and then. So ssize_t is long here, pid_t is int.
 #ifndef CSTRAIT_H
 #define CSTRAIT_H
 
@@ -7,29 +9,28 @@
 #include <stdint.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <sys/socket.h>
-#include <sys/types.h>
 
 #include "CStraitTLS.h"
 
-int cstrait_accept4(int descriptor, struct sockaddr *address, socklen_t *length);
+/* address: a sockaddr. */
+int cstrait_accept4(int descriptor, void *address, unsigned int *length);
 int cstrait_pipe2(int descriptors[2]);
 int cstrait_set_pipe_size(int descriptor, int bytes);
-ssize_t cstrait_splice(int from, int to, size_t bytes, int more);
+long cstrait_splice(int from, int to, size_t bytes, int more);
 int cstrait_set_nonblocking(int descriptor);
 int cstrait_bytes_unacknowledged(int descriptor, int *count);
 int cstrait_pin_thread(int core);
 int cstrait_online_cores(int *cores, int capacity);
-pid_t cstrait_spawn_sibling(const char *program, char *const *arguments, char *const *variables,
-                            int inherited, int place);
-int cstrait_pidfd_open(pid_t process);
+int cstrait_spawn_sibling(const char *program, char *const *arguments, char *const *variables,
+                          int inherited, int place);
+int cstrait_pidfd_open(int process);
 int cstrait_pidfd_kill(int process);
 /* As many as the kernel takes in one message (SCM_MAX_FD). */
 #define CSTRAIT_DESCRIPTORS_MAX 253
-ssize_t cstrait_send_descriptors(int socket, const void *bytes, size_t count, const int *descriptors,
-                                 int descriptor_count);
-ssize_t cstrait_receive_descriptors(int socket, void *bytes, size_t capacity, int *descriptors,
-                                    int *descriptor_count, int *is_cut);
+long cstrait_send_descriptors(int socket, const void *bytes, size_t count, const int *descriptors,
+                              int descriptor_count);
+long cstrait_receive_descriptors(int socket, void *bytes, size_t capacity, int *descriptors,
+                                 int *descriptor_count, int *is_cut);
 void cstrait_name_thread(const char *name);
 uint32_t cstrait_epoll_exclusive(void);
 uint32_t cstrait_epoll_edge_triggered(void);
