@@ -4,7 +4,7 @@ then during a flood of full TLS handshakes on the same proxy, both on the core o
 import time
 
 from . import processes
-from .measure import Load, SETTLE_SECONDS
+from .measure import Load, SETTLE_SECONDS, judged
 from .processes import Failed
 
 FLOOD_HOST = "tls-echo.bench.test"
@@ -15,8 +15,8 @@ LEAD_SECONDS = 1  # The flood begins before the echoes are timed and ends after.
 def measure(world, workload, peer, quick):
     """One cell of one round: `value` is the 99th percentile under the flood, in microseconds."""
     seconds = workload.units(quick)
-    loads = []
-    try:
+
+    def act(loads):
         before = {name: world.settled_counters(name) for name in ("hello-echo", "echo")}
         echoes = Load(world, "paced", peer.port(workload.kind), workload.host,
                       workload.arguments(world.certificates, quick))
@@ -31,14 +31,9 @@ def measure(world, workload, peer, quick):
         time.sleep(SETTLE_SECONDS)
         cell = run(echoes, flood)
         check(world, workload, before, cell, seconds)
-        if peer.process.poll() is not None:
-            raise Failed("the proxy has ended")
         return cell
-    except (Failed, OSError) as failure:
-        return {"invalid": str(failure)}
-    finally:
-        for load in loads:
-            load.close()
+
+    return judged(peer, act)
 
 
 def run(echoes, flood):

@@ -128,8 +128,8 @@ class Readings:
 def measure(world, workload, peer, quick, generators=1):
     """One cell of one round: a dictionary with `value`, or with `invalid` and the reason."""
     units, warmup = workload.units(quick), workload.warmup(quick)
-    loads = []
-    try:
+
+    def act(loads):
         before = world.settled_counters(workload.service)
         for _ in range(generators):
             loads.append(Load.of(world, workload, peer, units // generators, warmup // generators,
@@ -142,6 +142,16 @@ def measure(world, workload, peer, quick, generators=1):
         else:
             cell, results = time_cpu(world, workload, peer, loads, units)
         check(world, workload, before, results, warmup // generators * generators, generators)
+        return cell
+
+    return judged(peer, act)
+
+
+def judged(peer, act):
+    """What `act` measures, or `invalid` and the reason; ends the loads that it puts into its list."""
+    loads = []
+    try:
+        cell = act(loads)
         if peer.process.poll() is not None:
             raise Failed("the proxy has ended")
         return cell
