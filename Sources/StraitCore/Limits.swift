@@ -182,6 +182,8 @@ package enum Limits {
 
     /// How long an answer of DNS is used at least, however short its lifetime.
     package static let nameLifetimeMin = Duration.seconds(1)
+    /// The same for an answer that leads elsewhere than the one before: each such is a revision.
+    package static let nameMovedLifetimeMin = Duration.seconds(5)
     /// How long an answer of DNS is used at most, however long its lifetime.
     package static let nameLifetimeMax = Duration.seconds(3600)
     /// When a name is asked for again that nothing was found for.

@@ -46,7 +46,9 @@ package struct NameMachine: Equatable, Sendable {
         let wait: Duration
         if isGood {
             self.addresses = Array(Set(next)).sorted { ($0.high, $0.low) < ($1.high, $1.low) }
-            wait = min(max(.seconds(lifetime), Limits.nameLifetimeMin), Limits.nameLifetimeMax)
+            let isMoved = !before.isEmpty && self.addresses != before
+            let least = isMoved ? Limits.nameMovedLifetimeMin : Limits.nameLifetimeMin
+            wait = min(max(.seconds(lifetime), least), Limits.nameLifetimeMax)
         } else {
             wait = Limits.nameRetry
         }

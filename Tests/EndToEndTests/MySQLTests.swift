@@ -166,8 +166,8 @@ extension EndToEnd {
 
         @Test(
             "LOAD DATA LOCAL INFILE moves the same bytes, and brings them back",
-            .timeLimit(.minutes(10)), arguments: Mode.allCases)
-        func load(_ mode: Mode) async throws {
+            .timeLimit(.minutes(10)), arguments: Mode.allCases, Family.allCases)
+        func load(_ mode: Mode, _ family: Family) async throws {
             let rig = try EndToEnd.rig()
             let text = "\(rig.shell.directory)/mysql-text"
             if !FileManager.default.fileExists(atPath: text) {
@@ -179,8 +179,9 @@ extension EndToEnd {
                 identity.key.isEmpty
                 ? [] : ["--ssl-cert=\(identity.certificate)", "--ssl-key=\(identity.key)"]
             let tls = ["--ssl", "--ssl-ca=\(rig.certificates.hostAuthority)"] + mine
-            let program = rig.mariadb(rig.mysql.ports.listener(mode), .ipv6, tls: tls)
-            let table = "orders.copied_\(Mode.allCases.firstIndex(of: mode) ?? 0)"
+            let program = rig.mariadb(rig.mysql.ports.listener(mode), family, tls: tls)
+            let index = Mode.allCases.firstIndex(of: mode) ?? 0
+            let table = "orders.copied_\(index)_\(family)"
             try await rig.shell.must(
                 program + [
                     "-e",

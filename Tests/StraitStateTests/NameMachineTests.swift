@@ -35,6 +35,18 @@ import Testing
         #expect(self.wait(machine, since: self.start) == waits)
     }
 
+    @Test("an answer that leads elsewhere holds for a while", arguments: [(0, 5), (4, 5), (9, 9)])
+    func moved(seconds: UInt32, waits: UInt64) {
+        var machine = NameMachine(at: self.start)
+        for (address, expected) in [(self.one, max(1, UInt64(seconds))), (self.two, waits)] {
+            #expect(
+                machine.answered(
+                    ipv4: .addresses([address], lifetimeSeconds: seconds), ipv6: .none,
+                    at: self.start) == true)
+            #expect(self.wait(machine, since: self.start) == expected)
+        }
+    }
+
     @Test("another order is no change")
     func order() {
         var machine = NameMachine(at: self.start)
