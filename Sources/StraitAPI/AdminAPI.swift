@@ -106,7 +106,6 @@ package struct AdminAPI: Service {
                 await control.metricsText(), contentType: PrometheusText.contentType)
         }
         router.get("/version") { _, _ in try Response.json(VersionAnswer.current) }
-        router.get("/v1/process") { _, _ in try Response.json(ProcessAnswer.current) }
         router.get("/v1/status") { _, _ in try Response.json(await control.status()) }
     }
 

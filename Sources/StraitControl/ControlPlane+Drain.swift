@@ -27,11 +27,36 @@ extension ControlPlane {
     private static let stopTimeout = Duration.seconds(2)
 
     /// Begins a drain, after which ``run()`` returns; the caller sees to the rest of the process.
-    package func requestDrain(within deadline: Duration?) {
+    ///
+    /// Where one is under way, what is open has no more time than `deadline` from now on.
+    package func requestDrain(within deadline: Duration?) async {
+        if self.stage == .draining, let deadline {
+            await self.hasten(within: deadline)
+        }
+        self.beginDrain(within: deadline)
+    }
+
+    func beginDrain(within deadline: Duration?) {
         guard self.stage == .serving else { return }
         self.drainFacts.deadline = deadline
         self.leave()
         self.drains.continuation.yield()
+    }
+
+    /// A signal has come: this process is on its way out at once, whatever change is under way.
+    func leaveBySignal() async {
+        if self.stage == .serving { self.leave() }
+        if self.drainFacts.isBesideAnother, let live = self.live {
+            // As it would end any other: what is open has no more time than that.
+            await self.hasten(within: live.configuration.timeouts.drain)
+            self.endHold()
+        }
+    }
+
+    private func hasten(within time: Duration) async {
+        let end = monotonicNow().advanced(byNanoseconds: time.nanoseconds)
+        self.drainFacts.hasten(to: end)
+        await self.fleet.hasten(to: end)
     }
 
     /// This process is on its way out: nobody goes back from it, or takes over from it now.
@@ -48,8 +73,8 @@ extension ControlPlane {
 
     private func performCancelDrain() async -> DrainCancellation {
         guard self.stage == .draining else { return .notDraining }
-        guard !self.handOver.machine.hasHandedOver else {
-            return .refused("another process has taken over; `strait upgrade --rollback` goes back")
+        guard !self.drainFacts.isBesideAnother else {
+            return .refused("another process accepts; `strait upgrade --rollback` goes back from it")
         }
         guard !self.isEnding.load(ordering: .acquiring), !self.drainFacts.hasEnded else {
             return .tooLate
@@ -91,6 +116,7 @@ extension ControlPlane {
             timeout: Self.applyTimeout)
         for worker in obeying { self.liveRevisions[worker] = revision }
         self.endHold()
+        guard self.stage == .serving else { return "the process ends" }  // by a signal, meanwhile
         self.logger.notice("the drain is taken back; revision \(revision) is live again")
         self.announceStatus()
         return nil
@@ -123,8 +149,7 @@ extension ControlPlane {
             guard !process.waitForEnd(milliseconds: 0) else { continue }
             self.logger.notice("waits for process \(process.identifier), which has taken over")
             while !self.drainFacts.isHastened, monotonicNow() < deadline {
-                let hasEnded = await Self.onThread { process.waitForEnd(milliseconds: 100) }
-                if hasEnded != false { break }
+                if await Self.hasEnded(process, within: 100) { break }
             }
         }
     }
@@ -146,7 +171,8 @@ extension ControlPlane {
         self.logger.notice(
             "draining: \(open) open connections, at most \(DurationText.text(allowed))",
             metadata: ["open": "\(open)"])
-        let deadline = monotonicNow().advanced(byNanoseconds: allowed.nanoseconds)
+        let deadline = min(
+            self.drainFacts.end, monotonicNow().advanced(byNanoseconds: allowed.nanoseconds))
         let drained = await self.fleet.drain(
             deadline: deadline, timeout: allowed + Self.stopTimeout
         ) { await self.closeListeners(unlessCancelledSince: cancelled) }
@@ -162,17 +188,7 @@ extension ControlPlane {
     package func hasten() async {
         self.logger.notice("ending at once")
         self.drainFacts.isHastened = true
-        await self.fleet.hasten()
-        self.endHold()
-    }
-
-    /// A signal ends a process that another one has taken over from as it would end any other:
-    /// what is open has no more time than `timeouts.drain`.
-    func hastenHandedOver() async {
-        guard self.drainFacts.isBesideAnother, let live = self.live else { return }
-        let allowed = live.configuration.timeouts.drain
-        await self.fleet.hasten(
-            to: monotonicNow().advanced(byNanoseconds: allowed.nanoseconds))
+        await self.hasten(within: .zero)
         self.endHold()
     }
 
@@ -187,13 +203,7 @@ extension ControlPlane {
     }
 
     private func end() async {
-        if !self.speaksForService, self.serviceManager.isPresent {
-            if let process = await self.servingProcess() {
-                self.nameMainProcess(process)
-            } else {
-                self.logger.warning("no process is named as the main one: nobody answers operators")
-            }
-        }
+        self.nameMainProcess()
         let ended = await self.fleet.stop(timeout: Self.stopTimeout)
         if !ended { self.logger.warning("a worker has not ended in time") }
         self.sockets.closeAll()

@@ -19,10 +19,11 @@ extension ControlPlane {
         guard self.names.addresses.filter({ wanted.contains($0.key) }) != live.addresses else {
             return
         }
-        do throws(ConfigurationRefused) {
+        do throws(ChangeRefused) {
             let verdict = try await self.apply(live.configuration, trigger: "names")
             self.logger.info("\(verdict.text)", metadata: ["trigger": "names"])
         } catch {
+            guard case .configuration = error else { return }
             // A file has gone bad since, which the watch has told: what names lead to waits for it.
             self.logger.warning("upstream names: the named files cannot be compiled now")
         }

@@ -94,14 +94,16 @@ extension ControlPlane {
         if let problem = self.lastTenantGone(configuration, live: live, reading.problems) {
             return self.refuse([problem], trigger: trigger)
         }
-        if configuration == live.configuration, self.filesAreUnchanged(live) {
+        // Where an address was missing when this process came back, it is tried again.
+        let isListening = self.sockets.sockets.count == live.snapshot.listeners.count
+        if isListening, configuration == live.configuration, self.filesAreUnchanged(live) {
             self.reloads.isLastSuccessful = true
             self.logger.info(
                 "nothing changed; revision \(live.snapshot.revision) stays",
                 metadata: ["trigger": "\(trigger)"])
             return .unchanged(revision: live.snapshot.revision)
         }
-        do throws(ConfigurationRefused) {
+        do throws(ChangeRefused) {
             self.report(reading.problems)
             self.warnOfFixedSettings(old: live.configuration, new: configuration)
             let verdict = try await self.apply(configuration, trigger: trigger)
@@ -109,7 +111,10 @@ extension ControlPlane {
             self.logger.notice("\(verdict.text)", metadata: ["trigger": "\(trigger)"])
             return .applied(verdict)
         } catch {
-            return self.refuse(error.problems, trigger: trigger)
+            switch error {
+            case .configuration(let refused): return self.refuse(refused.problems, trigger: trigger)
+            case .draining: return .draining
+            }
         }
     }
 
@@ -176,16 +181,18 @@ extension ControlPlane {
     var ticketKeysAreDue: Bool {
         guard self.stage == .serving, let live = self.live else { return false }
         let lifetime = live.configuration.tls.ticketLifetime.nanoseconds
-        return lifetime > 0
-            && monotonicNow().nanoseconds(since: self.epochStarted) >= lifetime / 2
+        let now = monotonicNow()
+        return lifetime > 0 && now.nanoseconds(since: self.epochStarted) >= lifetime / 2
+            && now >= self.nextKeyChange
     }
 
     /// New ticket keys, as a revision of their own.
     func rotateTicketKeys() async -> ReloadOutcome {
         guard self.ticketKeysAreDue, let live = self.live else { return .draining }
+        let begun = self.epochStarted
         self.epoch &+= 1
         self.epochStarted = monotonicNow()
-        do throws(ConfigurationRefused) {
+        do throws(ChangeRefused) {
             let verdict = try await self.apply(live.configuration, trigger: "ticket keys")
             self.logger.info("\(verdict.text)", metadata: ["trigger": "ticket keys"])
             return .applied(verdict)
@@ -193,9 +200,12 @@ extension ControlPlane {
             // A file has gone bad since; the watch has told so, and the old keys stay until it is
             // mended.
             // The keys of the epoch before must be those that are in use.
-            self.epoch -= 1
+            (self.epoch, self.epochStarted) = (self.epoch - 1, begun)
+            guard case .configuration(let refused) = error else { return .draining }
+            self.nextKeyChange = monotonicNow().advanced(
+                byNanoseconds: Limits.ticketKeyRetry.nanoseconds)
             self.logger.warning("ticket keys stay: the named files cannot be compiled now")
-            return .refused(revision: live.snapshot.revision, error.problems)
+            return .refused(revision: live.snapshot.revision, refused.problems)
         }
     }
 }

@@ -40,7 +40,9 @@ extension ControlPlane {
         guard !self.hasAnnouncedEnd else { return }
         self.hasAnnouncedEnd = true
         let time = (self.drainFacts.hasEnded ? .zero : self.drainAllowed) + Self.endTimeout
-        self.tell(.stopping, .extendTimeout(microseconds: time.nanoseconds / 1000))
+        // Also where another process is the one that ends the service: this one takes its time, too.
+        let wanted = ServiceNotice.extendTimeout(microseconds: time.nanoseconds / 1000)
+        self.serviceManager.tell(self.speaksForService ? [.stopping, wanted] : [wanted])
     }
 
     /// Changes the line that `systemctl status` shows.
@@ -52,8 +54,15 @@ extension ControlPlane {
     /// newer one, while this one can accept again, is not taken for the end of the service.
     package func handOverService() { self.speaksForService = false }
 
-    /// The process that serves is the main one, now that this one ends.
-    func nameMainProcess(_ process: Int32) { self.serviceManager.tell([.mainProcess(process)]) }
+    /// The newest process that has taken over from this one is the main one, now that this one ends.
+    ///
+    /// One that was gone back from has none: it was not the main one.
+    func nameMainProcess() {
+        guard let next = self.handOver.newer.last(where: { !$0.waitForEnd(milliseconds: 0) }) else {
+            return
+        }
+        self.serviceManager.tell([.mainProcess(next.identifier)])
+    }
 
     /// This process is the service again.
     package func takeServiceBack() {

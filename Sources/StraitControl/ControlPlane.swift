@@ -20,6 +20,13 @@ package enum StartFailure: Error, Sendable {
     case notTakenOver
 }
 
+/// Why a change was not made.
+enum ChangeRefused: Error {
+    case configuration(ConfigurationRefused)
+    /// The router is on its way out.
+    case draining
+}
+
 /// Desired state, live state, and the way from one to the other.
 package actor ControlPlane: Service {
     /// How long workers may take to obey a snapshot before a change is reported as not live
@@ -44,6 +51,8 @@ package actor ControlPlane: Service {
 
     /// How this process is started anew.
     nonisolated let setup: UpgradeSetup
+    /// What an upgrade starts where nothing is named; also after one with another program.
+    nonisolated let program: String
     var compiler: SnapshotCompiler
     var live: CompiledConfiguration?
     /// The newest that was live, here or in another process of this router before.
@@ -54,6 +63,8 @@ package actor ControlPlane: Service {
     var stage = ReadinessFacts.Stage.starting
     var epoch: UInt64
     var epochStarted: Instant
+    /// When keys may be changed at the earliest, after a change that failed.
+    var nextKeyChange = Instant(nanoseconds: 0)
     var reloads = ReloadFacts()
     /// What this process knows of its way out.
     var drainFacts = DrainFacts()
@@ -62,7 +73,7 @@ package actor ControlPlane: Service {
     /// One element for each drain that an operator asks for; finished by a signal.
     nonisolated let drains = AsyncStream<Void>.makeStream()
     /// Whether this process is the one that the service manager hears.
-    var speaksForService = true
+    var speaksForService: Bool
     /// Whether the service manager knows that the process ends.
     var hasAnnouncedEnd = false
     var lastChange: Task<Void, Never>?
@@ -107,7 +118,9 @@ package actor ControlPlane: Service {
         self.started = Timestamp(nanoseconds: wallClockNanoseconds())
         self.setup = setup
         let offered = predecessor?.state
+        self.program = offered?.program ?? setup.program
         self.handOver = HandOver(from: predecessor)
+        self.speaksForService = predecessor == nil  // else once it serves
         self.sockets = ListenerSocketSet(inherited: predecessor?.listeners ?? setup.passed)
         self.newestRevision = offered?.revision ?? 0
         self.compiler =
@@ -150,10 +163,13 @@ package actor ControlPlane: Service {
     /// is accepted before its word.
     package func start(_ configuration: Configuration) async throws(StartFailure) {
         let change: PreparedChange
-        do throws(ConfigurationRefused) {
+        do throws(ChangeRefused) {
             change = try await self.prepare(configuration)
         } catch {
-            throw .refused(error)
+            switch error {
+            case .configuration(let refused): throw .refused(refused)
+            case .draining: throw .notTakenOver
+            }
         }
         if let predecessor = self.handOver.predecessor,
             await !predecessor.waitForGo(revision: change.revision)
@@ -185,7 +201,7 @@ package actor ControlPlane: Service {
             } onGracefulShutdown: {
                 self.isEnding.store(true, ordering: .releasing)
                 self.drains.continuation.finish()
-                Task { await self.hastenHandedOver() }
+                Task { await self.leaveBySignal() }
             }
             group.cancelAll()
         }
@@ -195,19 +211,21 @@ package actor ControlPlane: Service {
     /// Compiles the configuration and carries it to every worker, or changes nothing.
     func apply(
         _ configuration: Configuration, trigger: String
-    ) async throws(ConfigurationRefused) -> ReloadVerdict {
+    ) async throws(ChangeRefused) -> ReloadVerdict {
         await self.carry(try await self.prepare(configuration), trigger: trigger)
     }
 
     /// Compiles, with what names lead to, and opens what is to be listened on.
     private func prepare(
         _ configuration: Configuration
-    ) async throws(ConfigurationRefused) -> PreparedChange {
+    ) async throws(ChangeRefused) -> PreparedChange {
         let begin = monotonicNow()
         let names = configuration.upstreamNames
         let before = self.live?.configuration.upstreamNames ?? []
         self.names.watch(names.union(before))
         await self.names.firstAnswers(of: names)
+        // A drain that began meanwhile has closed the listeners; they are not opened again.
+        guard self.stage != .draining else { throw .draining }
         do throws(ConfigurationRefused) {
             var compiler = self.compiler
             let compiled = try compiler.compile(
@@ -223,7 +241,7 @@ package actor ControlPlane: Service {
                 compiledAt: compiledAt, boundAt: monotonicNow())
         } catch {
             self.names.watch(before)
-            throw error
+            throw .configuration(error)
         }
     }
 
@@ -241,8 +259,8 @@ package actor ControlPlane: Service {
             .apply(compiled.snapshot, sockets: change.sockets.next), revision: change.revision,
             timeout: Self.applyTimeout)
         for worker in obeying { self.liveRevisions[worker] = change.revision }
-        // A worker that did not answer may still accept on an old socket; the kernel keeps it for
-        // that worker no longer than until it wakes, and its accept then fails and is ignored.
+        // A worker that did not answer may still accept on an old socket, until it wakes and hears
+        // of the change.
         self.sockets.keep(change.sockets)
         self.tellDropped()
         let liveAt = monotonicNow()

@@ -1,5 +1,7 @@
 // What is known of the drain that is under way, and of those that were taken back.
 
+internal import StraitCore
+
 /// A drain, as far as the control plane has to remember it.
 struct DrainFacts {
     /// The deadline that was given with it; nil: `timeouts.drain`.
@@ -14,6 +16,8 @@ struct DrainFacts {
     var hasEnded = false
     /// Whether a second signal has come: nothing is waited for.
     var isHastened = false
+    /// When it ends at the latest, whatever was allowed before.
+    private(set) var end = Instant.never
     /// One that waits until this process need not stay to be gone back to.
     var hold: CheckedContinuation<Void, Never>?
 
@@ -22,5 +26,9 @@ struct DrainFacts {
         self.cancelled += 1
         self.deadline = nil
         self.isBesideAnother = false
+        self.end = .never
     }
+
+    /// What is open has no more time than until `instant`.
+    mutating func hasten(to instant: Instant) { self.end = min(self.end, instant) }
 }

@@ -105,10 +105,13 @@ package actor WorkerFleet {
     /// Lets every worker stop accepting, and waits until none does.
     ///
     /// Who waits in the listeners' queues is accepted before.
-    package func stopAccepting(timeout: Duration) async {
+    ///
+    /// - Returns: Whether every worker has said so in time.
+    package func stopAccepting(timeout: Duration) async -> Bool {
         self.engine.broadcast(.drain(deadline: .never))
         // Mailboxes keep their order: who answers this has obeyed.
-        _ = await self.ask(timeout: timeout) { .collectMetrics(token: $0) }
+        let answers = await self.ask(timeout: timeout) { .collectMetrics(token: $0) }
+        return answers.count == self.engine.workers
     }
 
     /// Drains every worker.

@@ -278,6 +278,13 @@ package enum Limits {
     package static let upgradeStepTimeout = Duration.seconds(10)
     /// Addresses in one message of a newer process; there may be more messages.
     package static let droppedPerMessage = 500
+    /// After a change of ticket keys that failed, how long until the next try.
+    package static let ticketKeyRetry = Duration.seconds(60)
+    /// How long a message to another process may wait to be taken; beyond, it counts as gone.
+    package static let upgradeSendTimeout = Duration.seconds(5)
+    /// How long a newer process may still live after the conversation with it has ended, before it
+    /// counts as one that goes on alone.
+    package static let upgradeEndTimeout = Duration.seconds(2)
     /// Messages of another process that wait to be heard; beyond, the conversation ends.
     package static let upgradeMessagesMax = 1024
     /// Characters of the reason that a newer process gives; beyond, they are cut off.

@@ -29,18 +29,29 @@ package final class MessageSocket: Sendable {
     deinit { Sockets.close(self.number) }
 
     /// Two ends that talk to each other, closed on exec.
-    package static func pair() throws(PosixError) -> (MessageSocket, MessageSocket) {
+    ///
+    /// - Parameter sendTimeoutMilliseconds: How long a message may wait to be taken, then EAGAIN;
+    ///   0: for ever.
+    package static func pair(
+        sendTimeoutMilliseconds: Int32 = 0
+    ) throws(PosixError) -> (MessageSocket, MessageSocket) {
         var ends: [Int32] = [-1, -1]
         let kind = Int32(SOCK_SEQPACKET.rawValue | SOCK_CLOEXEC.rawValue)
         guard unsafe socketpair(AF_UNIX, kind, 0, &ends) == 0 else {
             throw PosixError("socketpair")
         }
+        var timeout = timeval(
+            tv_sec: Int(sendTimeoutMilliseconds / 1000),
+            tv_usec: Int(sendTimeoutMilliseconds % 1000) * 1000)
+        let length = socklen_t(MemoryLayout<timeval>.size)
+        for end in ends { _ = unsafe setsockopt(end, SOL_SOCKET, SO_SNDTIMEO, &timeout, length) }
         return (MessageSocket(owning: ends[0]), MessageSocket(owning: ends[1]))
     }
 
     /// Sends one message, with copies of `descriptors`, which stay the caller's.
     ///
-    /// - Throws: EPIPE where the other end is gone, EMSGSIZE beyond the bounds.
+    /// - Throws: EPIPE where the other end is gone, EMSGSIZE beyond the bounds, EAGAIN where it was
+    ///   not taken in time.
     package func send(_ bytes: [UInt8], descriptors: [Int32] = []) throws(PosixError) {
         guard (1...Self.bytesMax).contains(bytes.count),
             descriptors.count <= Self.descriptorsMax

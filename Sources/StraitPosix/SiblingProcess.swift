@@ -60,9 +60,11 @@ package final class SiblingProcess: Sendable {
 
     /// Ends it (SIGKILL).
     package func end() {
-        if self.descriptor < 0 || cstrait_pidfd_kill(self.descriptor) != 0, errno != ESRCH {
+        guard self.descriptor >= 0 else {
             _ = kill(self.identifier, SIGKILL)
+            return
         }
+        _ = cstrait_pidfd_kill(self.descriptor)  // ESRCH: it has ended already
     }
 }
 

@@ -23,12 +23,15 @@ struct UpgradeCommand: ParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "The program to start. Else the path that the router was started by.",
+            "The program to start, for once. Else the path by which the first process was started.",
             valueName: "file"),
         completion: .file())
     var binary: String?
 
-    @Option(help: "Seconds that the new process may take to be ready.")
+    @Option(
+        help: ArgumentHelp(
+            "Seconds that the new process may take to be ready: 1 to 40, else 30.",
+            valueName: "seconds"))
     var timeout: UInt32?
 
     @Flag(help: "Let the process before accept again, and drain this one.")
@@ -72,7 +75,8 @@ struct UpgradeCommand: ParsableCommand {
         } catch {
             throw CommandFailure(.refused, AdminOptions.sentence(status, body))
         }
-        if answer.result == "unchanged" {
+        if answer.result == "unwanted" { writeError("not upgraded: \(answer.text)\n") }
+        if ["unchanged", "unwanted"].contains(answer.result) {
             var reload = ReloadCommand()
             reload.admin = self.admin
             reload.format = self.format

@@ -52,8 +52,11 @@ extension EndToEnd {
             target.router.daemon.signal(SIGHUP)
             #expect(try await target.status() == "200")
             target.router.daemon.signal(SIGTERM)
-            try await eventually("the new program is ended") { Upgradable.hasEnded(program) }
-            try await eventually("the router ends") { !target.router.daemon.isRunning }
+            // Long before the upgrade's own time-out.
+            try await eventually("the new program is ended", within: 8) {
+                Upgradable.hasEnded(program)
+            }
+            try await eventually("the router ends", within: 8) { !target.router.daemon.isRunning }
             #expect(try await eventually("the question ends") { asking.exitStatus } != 0)
             #expect(target.router.daemon.exitStatus == 0)
         }
@@ -93,6 +96,27 @@ extension EndToEnd {
             #expect(refused.standardError.contains("it changes by a restart only"), "\(refused)")
             #expect(try await target.pids() == [target.router.daemon.pid])
             #expect(try await target.status() == "200")
+            try await target.stop()
+        }
+
+        @Test(
+            "a reload does not take a program again that was gone back from",
+            .timeLimit(.minutes(1)))
+        func goneBackFrom() async throws {
+            let target = try await Upgradable.start("upgrade-unwanted")
+            let pid = target.router.daemon.pid
+            let copy = "\(target.rig.shell.directory)/strait-unwanted"
+            try await target.rig.shell.must(["cp", Programs.strait, copy])
+            let byReload = ["--or-reload", "--binary", copy]
+            #expect(try await target.upgrade(byReload).succeeded)
+            #expect(try await target.upgrade(["--rollback"]).succeeded)
+            let kept = try await target.upgrade(byReload)
+            #expect(kept.succeeded && kept.standardError.contains("was gone back from"), "\(kept)")
+            #expect(try await target.pids().first == pid)
+            #expect(try await target.upgrade(["--binary", copy]).succeeded)
+            #expect(try await target.pids().first != pid)
+            let original = try await target.upgrade(["--or-reload"])
+            #expect(original.text.contains("\"done\""), "a program that is named is for once")
             try await target.stop()
         }
 
@@ -179,6 +203,11 @@ extension EndToEnd {
             try await eventually("the first process reads what has changed") {
                 try await revision() == newest + 1
             }
+            #expect(try await target.upgrade().succeeded)
+            #expect(try await revision() == newest + 2)
+            #expect(try await target.upgrade(["--rollback"]).succeeded)
+            #expect(try await target.upgrade().succeeded)
+            #expect(try await revision() == newest + 3, "no number stands for two configurations")
             try await target.stop()
         }
 

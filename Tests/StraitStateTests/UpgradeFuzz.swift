@@ -9,6 +9,7 @@ enum UpgradeFuzz {
         var machine = UpgradeMachine()
         var weAccept = true
         var theyAccept = false
+        var othersAccept = false  // whoever has taken over from them
         for byte in script {
             let before = machine
             let action: UpgradeAction
@@ -17,9 +18,12 @@ enum UpgradeFuzz {
             case 1: action = machine.successorReady()
             case 2: action = machine.successorServes()
             case 3:
+                othersAccept = othersAccept || before.mayReturn
                 machine.released()
                 action = .none
-            case 4: action = machine.failed(.gone)
+            case 4:
+                theyAccept = false
+                action = machine.failed(.gone)
             case 5: action = machine.failed(.late)
             case 6: action = machine.failed(.rolledBack)
             default: action = machine.failed(.refused("no"))
@@ -39,7 +43,7 @@ enum UpgradeFuzz {
                 theyAccept = false
             case .none: if machine != before, byte % 8 != 3 { return "a change without an action" }
             }
-            guard weAccept || theyAccept else { return "nobody accepts" }
+            guard weAccept || theyAccept || othersAccept else { return "nobody accepts" }
             if machine.hasHandedOver == weAccept { return "handed over, and accepting" }
             if machine.mayReturn, machine.isServing { return "serving, and may return" }
         }

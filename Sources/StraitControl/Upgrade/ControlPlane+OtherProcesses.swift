@@ -3,36 +3,17 @@
 internal import StraitCore
 internal import StraitPosix
 
-/// The answer of `GET /v1/process`, for which nobody is waited for.
-package struct ProcessAnswer: Codable, Sendable {
-    /// The process.
-    package var pid: Int32
-
-    /// Of this one.
-    package static var current: ProcessAnswer { ProcessAnswer(pid: processIdentifier()) }
-}
-
 extension ControlPlane {
     /// How long another process may take to answer.
     static let otherAnswerMilliseconds: Int32 = 500
 
-    /// The process that answers operators at the common path; nil where it is this one, or nobody.
-    func servingProcess() async -> Int32? {
-        guard let path = self.setup.admin?.path else { return nil }
-        let found = await Self.onThread { () -> Int32? in
-            for _ in 0..<3 {
-                do {
-                    let (_, body) = try AdminRequest("GET", "/v1/process").send(
-                        to: path, milliseconds: 2 * Self.otherAnswerMilliseconds,
-                        bytesMax: Limits.processAnswerBytesMax)
-                    return try AnswerJSON.decode(ProcessAnswer.self, from: body).pid
-                } catch {
-                    continue  // it compiles, or nobody is there
-                }
-            }
-            return nil
-        }
-        return found == processIdentifier() ? nil : found
+    /// Whether a process has ended, waiting for that at most `milliseconds`.
+    nonisolated static func hasEnded(
+        _ process: SiblingProcess, within milliseconds: Int32
+    ) async -> Bool {
+        // Without a thread to wait on, as it is now.
+        await Self.onThread { process.waitForEnd(milliseconds: milliseconds) }
+            ?? process.waitForEnd(milliseconds: 0)
     }
 
     /// What `work` returns, from a thread of its own; nil where there is no thread.

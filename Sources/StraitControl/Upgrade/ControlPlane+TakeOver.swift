@@ -11,6 +11,7 @@ extension ControlPlane {
     package func announceServing() {
         guard let predecessor = self.handOver.predecessor else { return }
         self.sockets.closeInherited()
+        self.speaksForService = true
         if !predecessor.peer.tell(.serving) {
             self.logger.warning("the process before this one has ended before this one served")
             self.handOver.predecessor = nil
@@ -29,7 +30,8 @@ extension ControlPlane {
     func tellDropped() {
         guard let predecessor = self.handOver.predecessor, let live = self.live else { return }
         let wanted = Set(live.snapshot.listeners.map(\.address))
-        var dropped = predecessor.listeners.map(\.address).filter { !wanted.contains($0) }[...]
+        let all = predecessor.listeners.map(\.address).filter { !wanted.contains($0) }
+        var dropped = all.filter { self.handOver.told.insert($0).inserted }[...]
         while !dropped.isEmpty {
             let part = dropped.prefix(Limits.droppedPerMessage)
             dropped = dropped.dropFirst(part.count)
@@ -58,7 +60,7 @@ extension ControlPlane {
         let state = ReturnedState(
             epoch: self.epoch,
             epochAgeNanoseconds: monotonicNow().nanoseconds(since: self.epochStarted),
-            revision: live.snapshot.revision, admin: admin.ownPath)
+            revision: self.newestRevision, admin: admin.ownPath)
         guard predecessor.peer.tell(.takeBack(state)) else {
             admin.dropOwnPath()
             self.handOver.predecessor = nil
@@ -87,6 +89,10 @@ extension ControlPlane {
             predecessor.peer.end()
             return nil
         }
-        return await predecessor.peer.next(within: Limits.upgradeStepTimeout + Self.applyTimeout)
+        let time = Limits.upgradeStepTimeout + Self.applyTimeout
+        while let message = await predecessor.peer.next(within: time) {
+            guard case .resuming = message else { return message }  // which asks whether we wait
+        }
+        return nil
     }
 }

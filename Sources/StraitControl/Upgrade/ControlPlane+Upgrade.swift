@@ -29,18 +29,26 @@ extension ControlPlane {
     private func performUpgrade(
         program: String?, onlyOther: Bool, within timeout: Duration
     ) async -> UpgradeAnswer {
-        let path = program ?? self.setup.program
+        await self.forgetEndedProcesses()
+        let path = program ?? self.program
         if onlyOther, !UpgradeSetup.isOther(path) {
             return .unchanged("\(path) is the program that runs")
         }
+        if onlyOther, FileMark(path: path) == self.handOver.unwanted {
+            return .unwanted(
+                "\(path) was gone back from, or has died; `strait upgrade` takes it all the same")
+        }
         guard self.stage == .serving, let live = self.live, let admin = self.setup.admin,
             self.handOver.machine.isServing
-        else { return .refused("this process does not serve, or is on its way out") }
+        else {
+            return .refused(
+                "this process drains; `strait drain --cancel` takes that back, or ask the one that "
+                    + "accepts")
+        }
         guard processIdentifier() != 1 else {
             return .refused(
                 "process 1 cannot be upgraded: what it started ends with it; replace the container")
         }
-        await self.forgetEndedProcesses()
         let draining = self.handOver.draining.count
         guard draining < Limits.drainingProcessesMax else {
             return .refused(
@@ -79,7 +87,7 @@ extension ControlPlane {
         let state = OfferedState(
             ticketRoot: self.compiler.ticketRoot, epoch: self.epoch,
             epochAgeNanoseconds: monotonicNow().nanoseconds(since: self.epochStarted),
-            revision: live.snapshot.revision, admin: admin.path,
+            revision: self.newestRevision, admin: admin.path, program: self.program,
             draining: [DrainingProcess(pid: processIdentifier(), admin: admin.ownPath)]
                 + self.handOver.draining)
         do throws(PosixError) {
@@ -96,9 +104,10 @@ extension ControlPlane {
     private func follow(
         _ successor: Successor, within timeout: Duration, _ admin: AdminSocket
     ) async throws(UpgradeFailed) {
-        guard case .ready = try await self.next(of: successor, within: timeout) else {
+        guard case .ready(let revision) = try await self.next(of: successor, within: timeout) else {
             throw UpgradeFailed(.refused("it said something else than that it is ready"))
         }
+        self.newestRevision = max(self.newestRevision, revision)
         guard self.stage == .serving else {
             throw UpgradeFailed(.refused(Self.drains))
         }
@@ -149,7 +158,7 @@ extension ControlPlane {
     /// Ends a successor that does not take over, and takes back what it may have taken.
     private func giveUp(_ successor: Successor, _ admin: AdminSocket) async {
         successor.process.end()
-        _ = await Self.onThread { successor.process.waitForEnd(milliseconds: 1000) }
+        _ = await Self.hasEnded(successor.process, within: 1000)
         successor.peer.end()
         admin.forgetFolder(of: successor.process.identifier)
         self.sockets.restoreOptions()
@@ -193,16 +202,16 @@ extension ControlPlane {
     ) async -> UpgradeAnswer {
         let spent = monotonicNow().nanoseconds(since: begin) / 1_000_000
         self.handOverService()
-        await self.fleet.stopAccepting(timeout: Self.answerTimeout)
+        let hasStopped = await self.fleet.stopAccepting(timeout: Self.answerTimeout)
         let open = await self.openConnections()
         let allowed = live.configuration.timeouts.upgrade
-        self.closeDropped()
-        self.requestDrain(within: allowed)
+        if hasStopped { self.closeDropped() }
+        self.beginDrain(within: allowed)
         self.drainFacts.isBesideAnother = true
         return UpgradeAnswer(
             result: "done",
             text: "process \(process) \(what) after \(spent) ms; process \(processIdentifier()) "
-                + "finishes \(open) connections, at most \(DurationText.text(allowed)), "
+                + "finishes \(open) connection\(open == 1 ? "" : "s"), at most \(DurationText.text(allowed)), "
                 + "and answers at \(admin.ownPath)",
             pid: process,
             draining: DrainingProcess(pid: processIdentifier(), admin: admin.ownPath),
@@ -231,9 +240,10 @@ extension ControlPlane {
             }
         }
         // It has ended, or has ended the conversation and goes on alone.
-        let hasEnded = await Self.onThread { successor.process.waitForEnd(milliseconds: 2000) }
+        let wait = Int32(Limits.upgradeEndTimeout.nanoseconds / 1_000_000)
+        let hasEnded = await Self.hasEnded(successor.process, within: wait)
         guard self.handOver.isCurrent(successor) else { return }
-        if hasEnded == true {
+        if hasEnded {
             _ = await self.comeBack(.gone, from: successor, "")
         } else {
             self.release()
@@ -273,6 +283,11 @@ extension ControlPlane {
                 if isAlone { control.logger.error("nobody accepts any more: \(reason)") }
                 return .notResumed(reason)
             }
+            // Where it waits no more, it serves on.
+            guard isAlone || successor.peer.tell(.resuming) else {
+                await control.letGoAgain()
+                return .notResumed("it goes on alone")
+            }
             _ = control.handOver.failed(failure)  // `.resume`, which is done already
             control.takeServiceBack()
             control.takeBack(admin)
@@ -299,7 +314,7 @@ extension ControlPlane {
             let now = monotonicNow().nanoseconds
             control.epoch = state.epoch
             control.epochStarted = Instant(nanoseconds: now - min(now, state.epochAgeNanoseconds))
-            do throws(ConfigurationRefused) {
+            do throws(ChangeRefused) {
                 let verdict = try await control.apply(live.configuration, trigger: "rollback")
                 control.logger.info("\(verdict.text)", metadata: ["trigger": "rollback"])
             } catch {
@@ -308,6 +323,15 @@ extension ControlPlane {
                     "the newer process' tickets are not taken: named files cannot be compiled now")
             }
         }
+    }
+
+    /// Drains again, because the successor has not heard that this process accepts.
+    private func letGoAgain() async {
+        guard let live = self.live else { return }
+        self.logger.warning("the newer process has not waited for this one, which drains again")
+        self.beginDrain(within: live.configuration.timeouts.upgrade)
+        self.drainFacts.isBesideAnother = true
+        _ = await self.fleet.stopAccepting(timeout: Self.answerTimeout)
     }
 
     /// Stays for a while when nothing is open any more, but not beyond `deadline`: the successor

@@ -1,6 +1,7 @@
 // What one process knows of the others of its router: the one before it, the one after it, and
 // those that finish what is open in them.
 
+internal import StraitCore
 internal import StraitPosix
 internal import StraitState
 
@@ -16,6 +17,10 @@ struct HandOver {
     private(set) var successor: Successor?
     /// Processes that have taken over from this one, whatever became of them.
     private(set) var newer: [SiblingProcess] = []
+    /// Addresses of the one before that this one does not listen on, as far as it was told.
+    var told: Set<SocketAddress> = []
+    /// The program of a process that was gone back from, or has died: not taken again unasked.
+    private(set) var unwanted: FileMark?
     /// Others that finish what is open in them, the one before this one first.
     var draining: [DrainingProcess]
     /// Addresses of this process that the successor does not listen on, and whose sockets are to be
@@ -28,7 +33,7 @@ struct HandOver {
     }
 
     func isCurrent(_ successor: Successor) -> Bool {
-        self.successor?.process.identifier == successor.process.identifier
+        self.successor?.process === successor.process
     }
 
     mutating func started(_ successor: Successor) {
@@ -53,6 +58,7 @@ struct HandOver {
     /// - Returns: What is to be done, and with whom.
     mutating func failed(_ failure: UpgradeFailure) -> (action: UpgradeAction, of: Successor?) {
         self.failures[failure.name, default: 0] += 1
+        if self.machine.mayReturn { self.unwanted = self.successor?.program }
         defer {
             self.successor = nil
             self.dropped = []

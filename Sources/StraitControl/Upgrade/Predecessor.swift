@@ -106,7 +106,8 @@ package struct Predecessor: Sendable {
     ///   accepts: this process may have been given up, or one before that one accepts again.
     func waitForGo(revision: UInt64) async -> Bool {
         self.peer.tell(.ready(revision: revision))
-        while let message = await self.peer.next() {
+        let deadline = Limits.adminAnswerTimeout  // of the question that led to this process
+        while let message = await self.peer.next(within: deadline) {
             if case .go = message { return true }
         }
         return false

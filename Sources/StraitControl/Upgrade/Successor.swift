@@ -10,13 +10,17 @@ internal import Synchronization
 struct Successor: Sendable {
     let process: SiblingProcess
     let peer: UpgradePeer
+    /// What it was started from.
+    let program: FileMark
     private let offering = Offering()
 
     /// Starts `program` as this process was started, and offers it everything.
     init(
         program: String, _ listeners: [InheritedListener], _ state: OfferedState
     ) throws(PosixError) {
-        let (ours, theirs) = try MessageSocket.pair()
+        self.program = FileMark(path: program)
+        let (ours, theirs) = try MessageSocket.pair(
+            sendTimeoutMilliseconds: Int32(Limits.upgradeSendTimeout.nanoseconds / 1_000_000))
         let variables = ProcessInfo.processInfo.environment
             .filter { !Self.variablesOfOneProcess.contains($0.key) }
             .map { "\($0.key)=\($0.value)" }

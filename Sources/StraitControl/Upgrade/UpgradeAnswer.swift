@@ -4,7 +4,8 @@ internal import StraitPosix
 
 /// What an upgrade came to: the answer of `POST /v1/upgrade`.
 package struct UpgradeAnswer: Codable, Hashable, Sendable {
-    /// `done`, `unchanged` (the program is the one that runs) or `refused`.
+    /// `done`, `refused`; where nothing but another program was asked for also `unchanged` (it is the
+    /// one that runs) and `unwanted` (it was gone back from, or has died).
     package var result: String
     /// For people.
     package var text: String
@@ -32,6 +33,8 @@ package struct UpgradeAnswer: Codable, Hashable, Sendable {
         self.openConnections = openConnections
         self.milliseconds = milliseconds
     }
+
+    static func unwanted(_ reason: String) -> UpgradeAnswer { .init("unwanted", reason) }
 
     private init(_ result: String, _ reason: String) {
         self.init(

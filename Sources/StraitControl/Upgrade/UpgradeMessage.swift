@@ -26,6 +26,8 @@ struct OfferedState: Codable, Hashable, Sendable {
     var revision: UInt64
     /// The path of the predecessor's operators' socket, which its successor takes.
     var admin: String
+    /// What an upgrade starts where nothing is named: how the first process was started.
+    var program: String
     /// Processes that still drain, the predecessor first.
     var draining: [DrainingProcess]
 }
