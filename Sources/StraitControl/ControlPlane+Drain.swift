@@ -74,7 +74,7 @@ extension ControlPlane {
     private func performCancelDrain() async -> DrainCancellation {
         guard self.stage == .draining else { return .notDraining }
         guard !self.drainFacts.isBesideAnother else {
-            return .refused("another process accepts; `strait upgrade --rollback` goes back from it")
+            return .refused("another process accepts; `strait upgrade --rollback` goes back")
         }
         guard !self.isEnding.load(ordering: .acquiring), !self.drainFacts.hasEnded else {
             return .tooLate
@@ -169,7 +169,7 @@ extension ControlPlane {
         let open = await self.openConnections()
         guard self.drainFacts.cancelled == cancelled else { return false }
         self.logger.notice(
-            "draining: \(open) open connections, at most \(DurationText.text(allowed))",
+            "draining: \(open) open, at most \(DurationText.text(allowed))",
             metadata: ["open": "\(open)"])
         let deadline = min(
             self.drainFacts.end, monotonicNow().advanced(byNanoseconds: allowed.nanoseconds))

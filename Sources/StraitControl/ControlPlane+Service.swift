@@ -40,7 +40,7 @@ extension ControlPlane {
         guard !self.hasAnnouncedEnd else { return }
         self.hasAnnouncedEnd = true
         let time = (self.drainFacts.hasEnded ? .zero : self.drainAllowed) + Self.endTimeout
-        // Also where another process is the one that ends the service: this one takes its time, too.
+        // Also where another process ends the service: this one takes its time, too.
         let wanted = ServiceNotice.extendTimeout(microseconds: time.nanoseconds / 1000)
         self.serviceManager.tell(self.speaksForService ? [.stopping, wanted] : [wanted])
     }
@@ -54,7 +54,7 @@ extension ControlPlane {
     /// newer one, while this one can accept again, is not taken for the end of the service.
     package func handOverService() { self.speaksForService = false }
 
-    /// The newest process that has taken over from this one is the main one, now that this one ends.
+    /// The newest that has taken over from this process is the main one, now that this one ends.
     ///
     /// One that was gone back from has none: it was not the main one.
     func nameMainProcess() {
@@ -62,6 +62,12 @@ extension ControlPlane {
             return
         }
         self.serviceManager.tell([.mainProcess(next.identifier)])
+    }
+
+    /// This process is the main one, as far as it is the one that serves.
+    func claimService() {
+        guard self.stage == .serving else { return }
+        self.tell(.mainProcess(processIdentifier()), .status(self.serviceStatus))
     }
 
     /// This process is the service again.

@@ -32,6 +32,8 @@ package final class MessageSocket: Sendable {
     ///
     /// - Parameter sendTimeoutMilliseconds: How long a message may wait to be taken, then EAGAIN;
     ///   0: for ever.
+    /// - Returns: The two ends.
+    /// - Throws: ``PosixError`` where no descriptors are to be had.
     package static func pair(
         sendTimeoutMilliseconds: Int32 = 0
     ) throws(PosixError) -> (MessageSocket, MessageSocket) {

@@ -8,11 +8,13 @@ package enum AnswerText {
     package static func status(_ answer: StatusAnswer) -> String {
         let names = [answer.router, answer.region.isEmpty ? "" : "(\(answer.region))"]
             .filter { !$0.isEmpty }.joined(separator: " ")
-        let reload = answer.lastReloadSuccessful ? "" : "  last reload REFUSED"
+        let reload =
+            answer.lastReloadSuccessful ? "" : "  last reload REFUSED (strait reload says why)"
         var text =
             "router \(names)  \(answer.status)  revision \(answer.revision) live on "
             + "\(answer.workersLive)/\(answer.workers) workers  up \(answer.uptimeSeconds)s  "
-            + "\(answer.openConnections) open\(reload)\n"
+            + "\(answer.openConnections) open  version \(answer.version)  pid \(answer.pid)"
+            + "\(reload)\n"
         for process in answer.draining {
             text += "draining process \(process.pid)  --admin \(process.admin)\n"
         }

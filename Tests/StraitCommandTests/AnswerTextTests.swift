@@ -30,8 +30,8 @@ import strait
             """)
         #expect(
             AnswerText.status(answer) == """
-                router r-1 (eu)  ready  revision 3 live on 2/2 workers  up 5s  1 open  last reload \
-                REFUSED
+                router r-1 (eu)  ready  revision 3 live on 2/2 workers  up 5s  1 open  version 1  \
+                pid 7  last reload REFUSED (strait reload says why)
                 draining process 6  --admin /run/a.sock.6
                 listener public  [::]:443
                 SERVICE   PROTOCOL  MODE         UPSTREAMS                OPEN

@@ -10,7 +10,8 @@ import Testing
 struct PredecessorTests {
     private static let state =
         #"{"offer":{"_0":{"ticketRoot":[1,2],"epoch":3,"epochAgeNanoseconds":4,"revision":5,"#
-        + #""admin":"/run/a.sock","draining":[{"pid":6,"admin":"/run/a.sock.6"}]}}}"#
+        + #""admin":"/run/a.sock","program":"/usr/bin/strait","draining":"#
+        + #"[{"pid":6,"admin":"/run/a.sock.6"}]}}}"#
 
     private static func listeners(_ address: String) -> String {
         #"{"listeners":{"_0":[{"name":"public","address":"\#(address)"}]}}"#

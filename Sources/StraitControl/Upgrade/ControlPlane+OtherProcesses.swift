@@ -38,5 +38,7 @@ extension ControlPlane {
             AdminSocket.removeFile(process.admin)
             self.handOver.draining.removeAll { $0 == process }
         }
+        // It may have been the main one, and may have died without naming another.
+        if ended?.isEmpty == false { self.claimService() }
     }
 }

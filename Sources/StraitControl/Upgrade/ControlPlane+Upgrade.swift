@@ -211,7 +211,8 @@ extension ControlPlane {
         return UpgradeAnswer(
             result: "done",
             text: "process \(process) \(what) after \(spent) ms; process \(processIdentifier()) "
-                + "finishes \(open) connection\(open == 1 ? "" : "s"), at most \(DurationText.text(allowed)), "
+                + "finishes \(open) connection\(open == 1 ? "" : "s"), "
+                + "at most \(DurationText.text(allowed)), "
                 + "and answers at \(admin.ownPath)",
             pid: process,
             draining: DrainingProcess(pid: processIdentifier(), admin: admin.ownPath),

@@ -4,8 +4,8 @@ internal import StraitPosix
 
 /// What an upgrade came to: the answer of `POST /v1/upgrade`.
 package struct UpgradeAnswer: Codable, Hashable, Sendable {
-    /// `done`, `refused`; where nothing but another program was asked for also `unchanged` (it is the
-    /// one that runs) and `unwanted` (it was gone back from, or has died).
+    /// `done`, `refused`; where nothing but another program was asked for also `unchanged` (it is
+    /// the one that runs) and `unwanted` (it was gone back from, or has died).
     package var result: String
     /// For people.
     package var text: String
