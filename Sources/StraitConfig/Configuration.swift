@@ -238,6 +238,8 @@ extension Configuration {
         package var serviceProtocol: ServiceProtocol
         /// Whether TLS ends here.
         package var mode: ServiceMode
+        /// Whether protocol and mode could be read; what depends on them is not judged otherwise.
+        var isUnderstood: Bool
         /// Names besides `SERVICE.DOMAIN`.
         package var hosts: [Located<HostPattern>]
         /// As written, in our order of preference; empty: none were, so the protocol's own hold.

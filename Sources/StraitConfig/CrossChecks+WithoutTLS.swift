@@ -21,6 +21,7 @@ extension TenantCheck {
     /// SSH without a certificate is left: what TLS would give to it, it has of its own. So is MySQL
     /// on a way that leads to it alone: its TLS begins later, in its own words.
     func checkReachedWithoutTLS(_ service: Configuration.Service) {
+        guard service.isUnderstood else { return }
         let word = service.clientCertificate.rawValue
         if service.clientCertificate != .none {
             for way in self.plainWays(to: service) {

@@ -81,7 +81,8 @@ extension Configuration {
     private func checkDefaults(_ context: ReadingContext) {
         for (serviceProtocol, reference) in self.defaults {
             guard self.knows(reference, context: context) else { continue }
-            guard let service = self.service(reference), service.serviceProtocol != serviceProtocol
+            guard let service = self.service(reference), service.isUnderstood,
+                service.serviceProtocol != serviceProtocol
             else { continue }
             context.report(
                 .wrongRelation, at: reference.place,

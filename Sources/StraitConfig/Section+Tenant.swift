@@ -31,8 +31,10 @@ extension Section {
 
     /// The service that this section describes.
     private func service() -> Configuration.Service {
+        let problems = self.context.problems.count
         let serviceProtocol = self.choice("protocol", ServiceProtocol.self) ?? .tcp
         let mode = self.choice("mode", ServiceMode.self) ?? .passthrough
+        let isUnderstood = self.context.problems.count == problems
         let policy = self.choice("client_certificate", ClientCertificatePolicy.self)
         let health = self.section("health").health()
         let upstreams = self.sections("upstreams").map { $0.upstream(mode: mode) }
@@ -42,6 +44,7 @@ extension Section {
             name: self.name("name"),
             serviceProtocol: serviceProtocol,
             mode: mode,
+            isUnderstood: isUnderstood,
             hosts: self.uniqueTexts("hosts").compactMap { text in
                 self.hostPattern(text).map { .init(value: $0, place: text.place) }
             },

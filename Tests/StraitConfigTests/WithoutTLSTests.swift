@@ -24,6 +24,15 @@ import Testing
         return ConfigurationReader(checksFiles: false).read(text: text, file: "a.yaml").problems
     }
 
+    @Test(
+        "to a service whose protocol or mode cannot be read is not judged: one fault, one problem",
+        arguments: ["protocol: shh, mode: terminate", "protocol: tcp, mode: terminat"])
+    func notUnderstood(service: String) {
+        let problems = Self.problems(
+            "protocols: [tls, ssh]", service, defaults: "defaults: { ssh: acme/s }")
+        #expect(problems.map(\.code) == [.notAChoice], "\(problems)")
+    }
+
     private static let withCertificate = [
         "protocol: ssh, mode: terminate, default: true, client_certificate: required",
         "protocol: ssh, mode: terminate, default: true, client_certificate: optional",

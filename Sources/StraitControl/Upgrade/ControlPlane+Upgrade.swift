@@ -68,7 +68,9 @@ extension ControlPlane {
                 await self.giveUp(successor, admin)
             }
             let reason = error.failure.text
-            self.logger.error("not upgraded: \(reason); this process serves on")
+            let line = reason.split(whereSeparator: \.isNewline)
+                .map { $0.drop { $0 == " " } }.joined(separator: "; ")
+            self.logger.error("not upgraded: \(line); this process serves on")
             return .refused("\(reason); this process serves on")
         }
     }
