@@ -114,6 +114,7 @@ extension ConfigurationProblem {
         case certificateExpiresSoon = "W2512"
         case nameWithoutCertificate = "W2513"
         case unreachableService = "W2406"
+        case bothWait = "W2407"
         case tooManyAddresses = "W2514"
 
         /// Warnings begin with W.
@@ -171,6 +172,7 @@ extension ConfigurationProblem {
             case .certificateExpiresSoon: "A certificate expires within 7 days."
             case .nameWithoutCertificate: "One of a service's names has no certificate."
             case .unreachableService: "No name and no listener leads to a service."
+            case .bothWait: "A listener waits for programs that wait for the server."
             }
         }
     }

@@ -33,6 +33,22 @@ import Testing
         #expect(problems.map(\.code) == [.notAChoice], "\(problems)")
     }
 
+    @Test(
+        "to MySQL, on which both sides would wait, is a warning",
+        arguments: [
+            (
+                "protocols: [tls], tenant: acme, service: s",
+                [ConfigurationProblem.Code.bothWait]
+            ),
+            ("tenant: acme, service: s", []), ("protocols: raw, tenant: acme, service: s", []),
+            ("server_first: mysql, tenant: acme, service: s", []), ("tenant: acme", []),
+        ])
+    func bothWait(listener: String, codes: [ConfigurationProblem.Code]) {
+        let problems = Self.problems(listener, "protocol: mysql")
+        #expect(problems.map(\.code) == codes, "\(problems)")
+        #expect(problems.allSatisfy { $0.path == "listeners[0].service" })
+    }
+
     private static let withCertificate = [
         "protocol: ssh, mode: terminate, default: true, client_certificate: required",
         "protocol: ssh, mode: terminate, default: true, client_certificate: optional",
