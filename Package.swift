@@ -93,6 +93,7 @@ var products: [Product] = []
 if !engineOnly {
     dependencies += [
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
@@ -109,6 +110,11 @@ if !engineOnly {
             name: "StraitConfig",
             dependencies: ["StraitCore", .product(name: "Yams", package: "Yams")],
             swiftSettings: asynchronous),  // the YAML file
+
+        .target(  // rows that last: SQLite
+            name: "StraitStore",
+            dependencies: ["StraitCore", .product(name: "GRDB", package: "GRDB.swift")],
+            swiftSettings: asynchronous),
 
         // Layer 6: orchestrate.
         .target(
@@ -148,6 +154,11 @@ if !engineOnly {
         .testTarget(
             name: "StraitConfigTests", dependencies: ["StraitCore", "StraitConfig", "TestSupport"],
             swiftSettings: common),
+        .testTarget(
+            name: "StraitStoreTests",
+            dependencies: [
+                "StraitCore", "StraitStore", .product(name: "GRDB", package: "GRDB.swift"),
+            ], swiftSettings: common),
         .testTarget(
             name: "StraitControlTests",
             dependencies: [

@@ -195,6 +195,22 @@ package enum Limits {
 
     // MARK: Operators
 
+    /// The name of a row of a store.
+    ///
+    /// Beyond: refused.
+    package static let storeKeyBytesMax = 512
+    /// What a row of a store says.
+    ///
+    /// Beyond: refused.
+    package static let storeValueBytesMax = 256 * 1024
+    /// Writes of one commit to a store, and its conditions; etcd takes 128 of both together.
+    ///
+    /// Beyond: refused.
+    package static let storeWritesMax = 60
+    /// Rows of one page of a store.
+    ///
+    /// Beyond: refused.
+    package static let storePageRowsMax = 1000
     /// Connections to the operators' socket that are open at once.
     ///
     /// Beyond: they wait in the kernel's queue until one ends.

@@ -51,6 +51,9 @@ enum Layers {
         Layer(
             5, "StraitConfig", uses: pure.subtracting(["StraitWire", "StraitState"]),
             touches: ["Yams", "Foundation"]),
+        Layer(
+            5, "StraitStore", uses: ["StraitCore"],
+            touches: ["GRDB", "Foundation", "Synchronization"]),
         Layer(6, "StraitControl", uses: engine.union(["StraitConfig"]), touches: service),
         Layer(
             7, "StraitAPI", uses: ["StraitCore", "StraitControl"],
