@@ -67,22 +67,22 @@ struct ListenerCheck {
 
     /// Programs of MySQL say nothing before the server has.
     private func checkWaiting() {
-        guard let tenant = self.listener.tenant, let name = self.listener.service,
-            let service = self.configuration.tenant(named: tenant)?.services.first(where: {
-                $0.name == name
-            }), service.isUnderstood, service.serviceProtocol == .mysql
+        guard self.listener.tenant != nil, self.listener.service != nil,
+            let reference = self.configuration.namelessService(.mysql, on: self.listener),
+            let service = self.configuration.service(reference), service.isUnderstood,
+            service.serviceProtocol == .mysql
         else { return }
         self.report(
             .bothWait, "service",
-            found: "\"\(name)\" (line \(service.place.line)), whose protocol is mysql, on a "
-                + "listener that waits for the first bytes",
+            found: "\"\(service.name)\" (line \(service.place.line)), whose protocol is mysql, "
+                + "on a listener that waits for the first bytes",
             expected: "protocols: raw or server_first: mysql, as programs wait for the server",
             remedy: "write protocols: raw; leave it where `strait connect` alone dials this port")
     }
 
     private func checkServerFirst() {
-        if self.listener.serverFirst == nil, self.listener.protocols != .raw { self.checkWaiting() }
-        guard let first = self.listener.serverFirst, self.listener.protocols != .raw else { return }
+        guard self.listener.protocols != .raw else { return }
+        guard let first = self.listener.serverFirst else { return self.checkWaiting() }
         let word = first.serviceProtocol.rawValue
         guard
             let reference = self.configuration.namelessService(

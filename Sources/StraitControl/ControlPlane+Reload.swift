@@ -189,23 +189,35 @@ extension ControlPlane {
     /// New ticket keys, as a revision of their own.
     func rotateTicketKeys() async -> ReloadOutcome {
         guard self.ticketKeysAreDue, let live = self.live else { return .draining }
-        let begun = self.epochStarted
-        self.epoch &+= 1
-        self.epochStarted = monotonicNow()
         do throws(ChangeRefused) {
-            let verdict = try await self.apply(live.configuration, trigger: "ticket keys")
-            self.logger.info("\(verdict.text)", metadata: ["trigger": "ticket keys"])
-            return .applied(verdict)
+            return .applied(
+                try await self.useTicketKeys(
+                    of: self.epoch &+ 1, since: monotonicNow(), live, trigger: "ticket keys"))
         } catch {
             // A file has gone bad since; the watch has told so, and the old keys stay until it is
             // mended.
-            // The keys of the epoch before must be those that are in use.
-            (self.epoch, self.epochStarted) = (self.epoch - 1, begun)
             guard case .configuration(let refused) = error else { return .draining }
             self.nextKeyChange = monotonicNow().advanced(
                 byNanoseconds: Limits.ticketKeyRetry.nanoseconds)
             self.logger.warning("ticket keys stay: the named files cannot be compiled now")
             return .refused(revision: live.snapshot.revision, refused.problems)
+        }
+    }
+
+    /// Makes ticket keys of another epoch live, as a revision; where that is refused, those that
+    /// are in use stay.
+    func useTicketKeys(
+        of epoch: UInt64, since start: Instant, _ live: CompiledConfiguration, trigger: String
+    ) async throws(ChangeRefused) -> ReloadVerdict {
+        let before = (self.epoch, self.epochStarted)
+        (self.epoch, self.epochStarted) = (epoch, start)
+        do throws(ChangeRefused) {
+            let verdict = try await self.apply(live.configuration, trigger: trigger)
+            self.logger.info("\(verdict.text)", metadata: ["trigger": "\(trigger)"])
+            return verdict
+        } catch {
+            (self.epoch, self.epochStarted) = before
+            throw error
         }
     }
 }

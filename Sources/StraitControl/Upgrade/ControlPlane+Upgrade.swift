@@ -313,15 +313,12 @@ extension ControlPlane {
             guard control.stage == .serving, let live = control.live else { return }
             control.newestRevision = max(control.newestRevision, state.revision)
             guard state.epoch > control.epoch else { return }
-            let before = (control.epoch, control.epochStarted)
             let now = monotonicNow().nanoseconds
-            control.epoch = state.epoch
-            control.epochStarted = Instant(nanoseconds: now - min(now, state.epochAgeNanoseconds))
+            let start = Instant(nanoseconds: now - min(now, state.epochAgeNanoseconds))
             do throws(ChangeRefused) {
-                let verdict = try await control.apply(live.configuration, trigger: "rollback")
-                control.logger.info("\(verdict.text)", metadata: ["trigger": "rollback"])
+                _ = try await control.useTicketKeys(
+                    of: state.epoch, since: start, live, trigger: "rollback")
             } catch {
-                (control.epoch, control.epochStarted) = before
                 control.logger.warning(
                     "the newer process' tickets are not taken: named files cannot be compiled now")
             }
