@@ -1,4 +1,5 @@
-// A map from host names to numbers that is built once and then only read, without allocating.
+// A map from host names to numbers that is read without allocating, and shares with its older
+// versions what did not change: a change of one name copies one of many parts.
 //
 // Open addressing with linear probing at a load of at most one half. The hash is seeded, so that
 // whoever chooses names cannot choose collisions; where it matches, the bytes are compared all the
@@ -6,82 +7,60 @@
 
 /// Maps byte strings of at most 255 bytes to 32-bit values.
 package struct NameTable: Sendable {
-    /// Where a key's bytes lie, and what it maps to.
-    private struct Entry: Sendable {
-        /// Offset in `bytes` << 8 | length.
-        var location: UInt64
-        var value: UInt32
-    }
+    /// Bits of the hash that choose the part: of a million names, a part has a thousand.
+    private static let partBits = 10
 
-    /// Hash's upper half << 32 | index of the entry + 1, or 0 where empty; a power of two of them.
-    private var slots: [UInt64]
-    private var entries: [Entry]
-    private var bytes: [UInt8]
+    private var parts: [Part]
     private let seed: UInt64
+    /// How many names there are.
+    package private(set) var count = 0
 
-    /// - Parameters:
-    ///   - capacity: How many keys are put in at most.
-    ///   - seed: Any value; the same rules with another seed decide the same.
-    init(capacity: Int, seed: UInt64) {
-        var count = 8
-        while count < capacity * 2 { count *= 2 }
-        self.slots = Array(repeating: 0, count: count)
-        self.entries = []
-        self.entries.reserveCapacity(capacity)
-        self.bytes = []
+    /// - Parameter seed: Any value; the same names with another seed map to the same.
+    package init(seed: UInt64) {
+        self.parts = Array(repeating: Part(), count: 1 << Self.partBits)
         self.seed = seed
     }
 
     /// Puts a key in unless it is there.
     ///
     /// - Returns: The value that the key had before, and keeps; nil when it is new.
-    mutating func insert(_ key: ArraySlice<UInt8>, _ value: UInt32) -> UInt32? {
+    package mutating func insert(_ key: ArraySlice<UInt8>, _ value: UInt32) -> UInt32? {
         precondition(key.count <= 255, "a host name has at most 253 bytes")
-        precondition(self.entries.count * 2 < self.slots.count, "the table was sized for its keys")
         let hash = Self.hash(key.span, seed: self.seed)
-        var slot = Int(truncatingIfNeeded: hash) & (self.slots.count - 1)
-        while self.slots[slot] != 0 {
-            if self.isMatch(self.slots[slot], hash, key.span, from: 0) {
-                return self.entries[Self.entryIndex(self.slots[slot])].value
-            }
-            slot = (slot + 1) & (self.slots.count - 1)
-        }
-        self.entries.append(
-            Entry(location: UInt64(self.bytes.count) << 8 | UInt64(key.count), value: value))
-        self.bytes.append(contentsOf: key)
-        self.slots[slot] = (hash & 0xFFFF_FFFF_0000_0000) | UInt64(self.entries.count)
+        let part = Self.part(of: hash)
+        if let known = self.parts[part].value(hash, key.span, from: 0) { return known }
+        self.parts[part].append(hash, key, value, seed: self.seed)
+        self.count += 1
         return nil
+    }
+
+    /// Takes a key out.
+    ///
+    /// - Returns: The value that it had; nil where it was not there.
+    package mutating func remove(_ key: ArraySlice<UInt8>) -> UInt32? {
+        let hash = Self.hash(key.span, seed: self.seed)
+        let part = Self.part(of: hash)
+        guard let known = self.parts[part].value(hash, key.span, from: 0) else { return nil }
+        self.parts[part].remove(hash, key.span, seed: self.seed)
+        self.count -= 1
+        return known
     }
 
     /// The value of the key that is `name` without its first `start` bytes; nil when there is none.
-    func value(of name: Span<UInt8>, from start: Int = 0) -> UInt32? {
+    package func value(of name: Span<UInt8>, from start: Int = 0) -> UInt32? {
         let hash = Self.hash(name, from: start, seed: self.seed)
-        let mask = self.slots.count - 1
-        var slot = Int(truncatingIfNeeded: hash) & mask
-        while self.slots[slot] != 0 {
-            if self.isMatch(self.slots[slot], hash, name, from: start) {
-                return self.entries[Self.entryIndex(self.slots[slot])].value
-            }
-            slot = (slot + 1) & mask
-        }
-        return nil
+        return self.parts[Self.part(of: hash)].value(hash, name, from: start)
     }
 
-    private func isMatch(
-        _ slot: UInt64, _ hash: UInt64, _ name: Span<UInt8>, from start: Int
-    ) -> Bool {
-        guard slot >> 32 == hash >> 32 else { return false }
-        let location = self.entries[Self.entryIndex(slot)].location
-        let count = Int(location & 255)
-        guard count == name.count - start else { return false }
-        let offset = Int(location >> 8)
-        let key = self.bytes.span.extracting(offset..<(offset + count))
-        let asked = name.extracting(start...)
-        for index in 0..<count where key[index] != asked[index] { return false }
-        return true
+    /// Every key with its value, in no order.
+    package func forEach(_ body: (ArraySlice<UInt8>, UInt32) -> Void) {
+        for part in self.parts { part.forEach(body) }
     }
 
-    private static func entryIndex(_ slot: UInt64) -> Int { Int(slot & 0xFFFF_FFFF) - 1 }
+    /// Not the bits that choose a slot, which are the low ones, nor those that are compared.
+    private static func part(of hash: UInt64) -> Int {
+        Int(truncatingIfNeeded: hash >> UInt64(32 - Self.partBits)) & (1 << Self.partBits - 1)
+    }
 
     /// The hash of a name without its first `start` bytes.
     ///
@@ -110,4 +89,95 @@ package struct NameTable: Sendable {
         let product = value.multipliedFullWidth(by: 0x9E37_79B9_7F4A_7C15)  // 2^64 / golden ratio
         return product.high ^ product.low
     }
+}
+
+/// The names whose hashes have some bits in common.
+private struct Part: Sendable {
+    /// Where a key's bytes lie, and what it maps to.
+    private struct Entry: Sendable {
+        /// Offset in `bytes` << 8 | length.
+        var location: UInt64
+        var value: UInt32
+    }
+
+    /// Hash's upper half << 32 | index of the entry + 1, or 0 where empty; none or a power of two.
+    private var slots: [UInt64] = []
+    private var entries: [Entry] = []
+    private var bytes: [UInt8] = []
+
+    func value(_ hash: UInt64, _ name: Span<UInt8>, from start: Int) -> UInt32? {
+        guard !self.slots.isEmpty else { return nil }
+        let mask = self.slots.count - 1
+        var slot = Int(truncatingIfNeeded: hash) & mask
+        while self.slots[slot] != 0 {
+            if self.isMatch(self.slots[slot], hash, name, from: start) {
+                return self.entries[Self.entryIndex(self.slots[slot])].value
+            }
+            slot = (slot + 1) & mask
+        }
+        return nil
+    }
+
+    func forEach(_ body: (ArraySlice<UInt8>, UInt32) -> Void) {
+        for entry in self.entries { body(self.key(entry), entry.value) }
+    }
+
+    /// Puts a key in that is not there.
+    mutating func append(_ hash: UInt64, _ key: ArraySlice<UInt8>, _ value: UInt32, seed: UInt64) {
+        if (self.entries.count + 1) * 2 > self.slots.count { self.grow(seed: seed) }
+        self.entries.append(
+            Entry(location: UInt64(self.bytes.count) << 8 | UInt64(key.count), value: value))
+        self.bytes.append(contentsOf: key)
+        self.occupy(hash, entry: self.entries.count - 1)
+    }
+
+    /// Takes a key out that is there: what is left is put into a part of its own.
+    mutating func remove(_ hash: UInt64, _ name: Span<UInt8>, seed: UInt64) {
+        var rest = Part()
+        rest.entries.reserveCapacity(self.entries.count)
+        rest.bytes.reserveCapacity(self.bytes.count)
+        for entry in self.entries where !self.isEqual(entry, name, from: 0) {
+            let key = self.key(entry)
+            rest.append(NameTable.hash(key.span, seed: seed), key, entry.value, seed: seed)
+        }
+        self = rest
+    }
+
+    private func key(_ entry: Entry) -> ArraySlice<UInt8> {
+        let offset = Int(entry.location >> 8)
+        return self.bytes[offset..<(offset + Int(entry.location & 255))]
+    }
+
+    private mutating func grow(seed: UInt64) {
+        self.slots = Array(repeating: 0, count: max(8, self.slots.count * 2))
+        for (index, entry) in self.entries.enumerated() {
+            self.occupy(NameTable.hash(self.key(entry).span, seed: seed), entry: index)
+        }
+    }
+
+    private mutating func occupy(_ hash: UInt64, entry: Int) {
+        let mask = self.slots.count - 1
+        var slot = Int(truncatingIfNeeded: hash) & mask
+        while self.slots[slot] != 0 { slot = (slot + 1) & mask }
+        self.slots[slot] = (hash & 0xFFFF_FFFF_0000_0000) | UInt64(entry + 1)
+    }
+
+    private func isMatch(
+        _ slot: UInt64, _ hash: UInt64, _ name: Span<UInt8>, from start: Int
+    ) -> Bool {
+        slot >> 32 == hash >> 32
+            && self.isEqual(self.entries[Self.entryIndex(slot)], name, from: start)
+    }
+
+    private func isEqual(_ entry: Entry, _ name: Span<UInt8>, from start: Int) -> Bool {
+        let count = Int(entry.location & 255)
+        guard count == name.count - start else { return false }
+        let offset = Int(entry.location >> 8)
+        let key = self.bytes.span.extracting(offset..<(offset + count))
+        let asked = name.extracting(start...)
+        for index in 0..<count where key[index] != asked[index] { return false }
+        return true
+    }
+
+    private static func entryIndex(_ slot: UInt64) -> Int { Int(slot & 0xFFFF_FFFF) - 1 }
 }

@@ -1,159 +1,307 @@
-// Turns rules into tables and collects every contradiction on the way.
+// Changes tables by rules and collects every contradiction on the way.
 
 import StraitCore
 
-/// Compiles one set of rules; used once.
+/// Compiles one change of rules; used once.
 struct RouteCompiler {
     private let rules: RouteRules
+    private var tenants: SlotTable<CompiledRules.Tenant>
+    private var services: SlotTable<CompiledRules.Service>
+    private var tenantNames: NameTable
     private var exact: NameTable
     private var wildcards: NameTable
-    /// Names with exact names one label beneath them, to the first link of a chain in `children`.
-    private var parents: NameTable
-    private var children: [CompiledRules.Link] = []
+    private var children: NameFamilies
+    private var descendants: NameFamilies
+    private var numbers = RouteNumbers()
+    /// Services that have the name of another one: what lies beneath is that one's.
+    private var repeated: Set<Int> = []
     private var conflicts: [RouteConflict] = []
-    /// By tenant, then by protocol.
-    private var defaults: [[Int?]]
 
-    init(_ rules: RouteRules, seed: UInt64) {
+    init(_ before: CompiledRules, _ rules: RouteRules) {
         self.rules = rules
-        let domains = rules.tenants.reduce(0) { $0 + $1.domains.count }
-        let hosts = rules.services.reduce(0) { sum, service in
-            sum + service.hosts.count
-                + (rules.tenants.indices.contains(service.tenant)
-                    ? rules.tenants[service.tenant].domains.count : 0)
-        }
-        self.exact = NameTable(capacity: domains * 2 + hosts, seed: seed)
-        self.parents = NameTable(capacity: domains * 2 + hosts, seed: seed)
-        self.wildcards = NameTable(
-            capacity: rules.services.reduce(0) { $0 + $1.wildcards.count }, seed: ~seed)
-        self.defaults = Array(
-            repeating: Array(repeating: nil, count: ServiceProtocol.allCases.count),
-            count: rules.tenants.count)
+        self.tenants = before.tenants
+        self.services = before.services
+        self.tenantNames = before.tenantNames
+        self.exact = before.exact
+        self.wildcards = before.wildcards
+        self.children = before.children
+        self.descendants = before.descendants
     }
 
-    mutating func compile() throws(RouteConflicts) -> CompiledRules {
+    mutating func compile(
+        removing removed: [Int]
+    ) throws(RouteConflicts) -> (CompiledRules, RouteNumbers) {
+        for number in removed { self.remove(number) }
         self.addTenants()
         self.addServices()
-        self.addDefaults()
-        guard self.conflicts.isEmpty else { throw RouteConflicts(conflicts: self.conflicts) }
-        let tenants = self.rules.tenants.indices.map {
-            CompiledRules.Tenant(name: self.rules.tenants[$0].name, defaults: self.defaults[$0])
+        self.claimDomains()
+        self.claimNames()
+        for number in self.numbers.tenants { self.chooseDefaults(number) }
+        guard self.conflicts.isEmpty else {
+            throw RouteConflicts(conflicts: self.conflicts, numbers: self.numbers)
         }
-        return CompiledRules(
-            tenants: tenants, services: self.rules.services.map(Self.compiled),
-            exact: self.exact, wildcards: self.wildcards, parents: self.parents,
-            children: self.children)
+        let compiled = CompiledRules(
+            tenants: self.tenants, services: self.services, tenantNames: self.tenantNames,
+            exact: self.exact, wildcards: self.wildcards, children: self.children,
+            descendants: self.descendants)
+        return (compiled, self.numbers)
     }
 
-    private static func compiled(_ service: RouteRules.Service) -> CompiledRules.Service {
+    // MARK: Numbers
+
+    /// Gives every tenant of the rules its number, after the names of an older one are free.
+    private mutating func addTenants() {
+        var seen: [String: Int] = [:]
+        for tenant in self.rules.tenants {
+            let name = Array(tenant.name.utf8)
+            let compiled = CompiledRules.Tenant(
+                name: tenant.name, domains: tenant.domains, services: [], defaults: [])
+            guard seen[tenant.name] == nil, let raw = self.tenantNames.value(of: name.span) else {
+                let number = self.tenants.add(compiled)
+                self.numbers.tenants.append(number)
+                if let first = seen[tenant.name] {
+                    self.refuse(
+                        .nameRepeated, .tenant(first), .tenant(number),
+                        "two tenants are named \"\(tenant.name)\"; names of tenants are unique")
+                } else {
+                    _ = self.tenantNames.insert(name[...], UInt32(number))
+                    seen[tenant.name] = number
+                }
+                continue
+            }
+            let number = Int(raw)
+            self.releaseNames(of: number)
+            // Its old services stay in it until those of the rules have taken their numbers.
+            let services = self.tenants[number].services
+            self.tenants.replace(number, with: compiled)
+            self.tenants.change(number) { $0.services = services }
+            self.numbers.tenants.append(number)
+            seen[tenant.name] = number
+        }
+    }
+
+    /// Gives every service its number, its old one where its tenant had one of its name.
+    private mutating func addServices() {
+        let older = Dictionary(
+            uniqueKeysWithValues: self.numbers.tenants.map { tenant in
+                let services = self.tenants[tenant].services
+                self.tenants.change(tenant) { $0.services = [] }
+                return (
+                    tenant,
+                    Dictionary(
+                        services.map { (self.services[Int($0)].name, Int($0)) },
+                        uniquingKeysWith: { first, _ in first })
+                )
+            })
+        var left = older
+        var seen: [Int: [String: Int]] = [:]
+        for (index, service) in self.rules.services.enumerated() {
+            guard self.rules.tenants.indices.contains(service.tenant) else {
+                self.refuseUnknownTenant(of: service, index)
+                continue
+            }
+            let tenant = self.numbers.tenants[service.tenant]
+            let compiled = Self.compiled(service, of: tenant)
+            let number: Int
+            if let known = left[tenant]?.removeValue(forKey: service.name) {
+                number = known
+                self.services.replace(number, with: compiled)
+            } else {
+                number = self.services.add(compiled)
+            }
+            self.tenants.change(tenant) { $0.services.append(UInt32(number)) }
+            self.numbers.services.append(number)
+            if let first = seen[tenant]?[service.name] {
+                self.repeated.insert(number)
+                self.refuse(
+                    .nameRepeated, .service(first), .service(number),
+                    "\(self.text(.service(first))) exists twice; names of services are unique "
+                        + "within a tenant")
+            } else {
+                seen[tenant, default: [:]][service.name] = number
+            }
+        }
+        for number in left.values.flatMap(\.values) { self.services.remove(number) }
+    }
+
+    private mutating func refuseUnknownTenant(of service: RouteRules.Service, _ index: Int) {
+        // No table has it: it is told by its place in the rules.
+        self.numbers.services.append(-1 - index)
+        self.refuse(
+            .tenantUnknown, .service(-1 - index), nil,
+            "service \"\(service.name)\" belongs to tenant number \(service.tenant), and "
+                + "there are \(self.rules.tenants.count); declare the tenant")
+    }
+
+    private static func compiled(
+        _ service: RouteRules.Service, of tenant: Int
+    ) -> CompiledRules.Service {
         let isConfigured = !service.applicationProtocols.isEmpty
         return CompiledRules.Service(
-            tenant: service.tenant, name: service.name, serviceProtocol: service.serviceProtocol,
-            mode: service.mode, allowsACME: service.allowsACME, isALPNConfigured: isConfigured,
+            tenant: tenant, name: service.name, serviceProtocol: service.serviceProtocol,
+            mode: service.mode, allowsACME: service.allowsACME, isDefault: service.isDefault,
+            isALPNConfigured: isConfigured,
+            acceptsMySQLVersions: !isConfigured && service.serviceProtocol == .mysql,
             accepted: isConfigured
                 ? service.applicationProtocols
                 : service.serviceProtocol.defaultApplicationProtocols,
-            acceptsMySQLVersions: !isConfigured && service.serviceProtocol == .mysql)
+            hosts: service.hosts, wildcards: service.wildcards)
     }
 
-    // MARK: Names
+    // MARK: Names that go
 
-    private mutating func addTenants() {
-        var indices: [String: Int] = [:]
-        for (index, tenant) in self.rules.tenants.enumerated() {
-            if let first = indices[tenant.name] {
-                self.refuse(
-                    .nameRepeated, .tenant(first), .tenant(index),
-                    "two tenants are named \"\(tenant.name)\"; names of tenants are unique")
-            }
-            indices[tenant.name] = indices[tenant.name] ?? index
+    private mutating func remove(_ number: Int) {
+        guard let tenant = self.tenants.element(number) else { return }
+        self.releaseNames(of: number)
+        for service in tenant.services { self.services.remove(Int(service)) }
+        _ = self.tenantNames.remove(Array(tenant.name.utf8)[...])
+        self.tenants.remove(number)
+    }
+
+    private mutating func releaseNames(of number: Int) {
+        let tenant = self.tenants[number]
+        for domain in tenant.domains {
+            self.release(domain.bytes[...], NameTarget(.tenant, number))
+            self.release(
+                (kubernetesAliasPrefix + domain.bytes)[...], NameTarget(.kubernetesAlias, number))
+        }
+        for raw in tenant.services {
+            let service = self.services[Int(raw)]
+            let target = NameTarget(.service, Int(raw))
             for domain in tenant.domains {
-                self.claim(domain.bytes[...], NameTarget(.tenant, index))
+                let name = Array(service.name.lowercased().utf8) + [UInt8(ascii: ".")]
+                self.release((name + domain.bytes)[...], target)
+            }
+            for host in service.hosts {
+                self.release(host.bytes[...], target)
+                self.forEachEnding(of: host.bytes) {
+                    $0.descendants.remove(target, beneath: $1)
+                }
+            }
+            for host in service.wildcards {
+                if self.wildcards.value(of: host.bytes.span) == target.rawValue {
+                    _ = self.wildcards.remove(host.bytes[...])
+                }
+                self.forEachEnding(of: host.bytes) {
+                    $0.descendants.remove(target, beneath: $1)
+                }
+            }
+        }
+    }
+
+    private mutating func release(_ name: ArraySlice<UInt8>, _ target: NameTarget) {
+        guard name.count <= 255, self.exact.value(of: name.span) == target.rawValue else { return }
+        _ = self.exact.remove(name)
+        guard let dot = name.firstIndex(of: UInt8(ascii: ".")) else { return }
+        self.children.remove(target, beneath: name[(dot + 1)...])
+    }
+
+    /// The name without its first label, without its first two, and so on.
+    private mutating func forEachEnding(
+        of name: [UInt8], _ body: (inout Self, ArraySlice<UInt8>) -> Void
+    ) {
+        for index in name.indices where name[index] == UInt8(ascii: ".") {
+            body(&self, name[(index + 1)...])
+        }
+    }
+
+    // MARK: Names that come
+
+    private mutating func claimDomains() {
+        for (tenant, number) in zip(self.rules.tenants, self.numbers.tenants) {
+            for domain in tenant.domains {
+                self.claim(domain.bytes[...], NameTarget(.tenant, number))
+                self.checkDescendants(of: domain, number)
             }
         }
         // After all own names, so that a conflict names an own name rather than an alias.
-        for (index, tenant) in self.rules.tenants.enumerated() {
+        for (tenant, number) in zip(self.rules.tenants, self.numbers.tenants) {
             for domain in tenant.domains {
                 let alias = kubernetesAliasPrefix + domain.bytes
-                guard alias.count <= HostName.bytesMax, self.owns(index, domain) else { continue }
-                self.claim(alias[...], NameTarget(.kubernetesAlias, index))
+                guard alias.count <= HostName.bytesMax, self.owns(number, domain) else { continue }
+                self.claim(alias[...], NameTarget(.kubernetesAlias, number))
             }
         }
     }
 
-    private mutating func addServices() {
-        var indices: [[String: Int]] = Array(repeating: [:], count: self.rules.tenants.count)
-        for (index, service) in self.rules.services.enumerated() {
-            guard self.rules.tenants.indices.contains(service.tenant) else {
-                self.refuse(
-                    .tenantUnknown, .service(index), nil,
-                    "service \"\(service.name)\" belongs to tenant number \(service.tenant), and "
-                        + "there are \(self.rules.tenants.count); declare the tenant")
-                continue
-            }
-            if let first = indices[service.tenant][service.name] {
-                self.refuse(
-                    .nameRepeated, .service(first), .service(index),
-                    "\(self.text(.service(index))) exists twice, as \(self.ordinal(first)) and as "
-                        + "\(self.ordinal(index)); names of services are unique within a tenant")
-            } else {
-                indices[service.tenant][service.name] = index
-                self.addServiceNames(index)
-            }
-            for host in service.hosts { self.addHost(host, index, isWildcard: false) }
-            for host in service.wildcards { self.addHost(host, index, isWildcard: true) }
+    /// Hosts of others that stay, and would lie beneath a new own name.
+    private mutating func checkDescendants(of domain: HostName, _ tenant: Int) {
+        var told: Set<Int> = []
+        for target in self.descendants.members(beneath: domain.bytes.span) {
+            let service = self.services[target.index]
+            guard service.tenant != tenant, told.insert(target.index).inserted else { continue }
+            let isTaken =
+                service.hosts.contains { self.enclosingTenant(of: $0, isWildcard: false) == tenant }
+                || service.wildcards.contains {
+                    self.enclosingTenant(of: $0, isWildcard: true) == tenant
+                }
+            guard isTaken else { continue }
+            self.refuse(
+                .hostOfAnotherTenant, .service(target.index), .tenant(tenant),
+                "\(self.text(.tenant(tenant))) claims \"\(domain)\", and a host of "
+                    + "\(self.text(.service(target.index))) lies beneath it; only the services of "
+                    + "the tenant with the own name may have such a name")
+        }
+    }
+
+    private mutating func claimNames() {
+        for (service, number) in zip(self.rules.services, self.numbers.services) where number >= 0 {
+            if !self.repeated.contains(number) { self.claimServiceNames(service, number) }
+            for host in service.hosts { self.addHost(host, number, isWildcard: false) }
+            for host in service.wildcards { self.addHost(host, number, isWildcard: true) }
         }
     }
 
     /// `<service>.<domain>` for each domain of the tenant.
-    private mutating func addServiceNames(_ index: Int) {
-        let service = self.rules.services[index]
+    private mutating func claimServiceNames(_ service: RouteRules.Service, _ number: Int) {
         guard !service.name.utf8.contains(UInt8(ascii: ".")), HostName(service.name + ".x") != nil
         else {
             self.refuse(
-                .serviceNameUnusable, .service(index), nil,
-                "\(self.text(.service(index))): its name is no DNS label; use 1 to 63 letters, "
+                .serviceNameUnusable, .service(number), nil,
+                "\(self.text(.service(number))): its name is no DNS label; use 1 to 63 letters, "
                     + "digits, hyphens and underscores, without a hyphen at either end")
             return
         }
-        for domain in self.rules.tenants[service.tenant].domains
-        where self.owns(service.tenant, domain) {
+        let tenant = self.services[number].tenant
+        for domain in self.tenants[tenant].domains where self.owns(tenant, domain) {
             guard let name = HostName("\(service.name).\(domain)") else {
                 self.refuse(
-                    .serviceNameUnusable, .service(index), .tenant(service.tenant),
-                    "\(self.text(.service(index))) would be reached as "
+                    .serviceNameUnusable, .service(number), .tenant(tenant),
+                    "\(self.text(.service(number))) would be reached as "
                         + "\"\(service.name).\(domain)\", which is longer than "
                         + "\(HostName.bytesMax) bytes; shorten the name of the service or the "
-                        + "domain of \(self.text(.tenant(service.tenant)))")
+                        + "domain of \(self.text(.tenant(tenant)))")
                 continue
             }
-            self.claim(name.bytes[...], NameTarget(.service, index))
+            self.claim(name.bytes[...], NameTarget(.service, number))
         }
     }
 
-    private mutating func addHost(_ host: HostName, _ index: Int, isWildcard: Bool) {
-        let tenant = self.rules.services[index].tenant
-        if let owner = self.enclosingTenant(of: host, isWildcard: isWildcard), owner != tenant {
+    private mutating func addHost(_ host: HostName, _ number: Int, isWildcard: Bool) {
+        let target = NameTarget(.service, number)
+        self.forEachEnding(of: host.bytes) { $0.descendants.add(target, beneath: $1) }
+        if let owner = self.enclosingTenant(of: host, isWildcard: isWildcard),
+            owner != self.services[number].tenant
+        {
             self.refuse(
-                .hostOfAnotherTenant, .tenant(owner), .service(index),
-                "\(self.text(.service(index))) claims \"\(isWildcard ? "*." : "")\(host)\", which "
+                .hostOfAnotherTenant, .tenant(owner), .service(number),
+                "\(self.text(.service(number))) claims \"\(isWildcard ? "*." : "")\(host)\", which "
                     + "lies beneath an own name of \(self.text(.tenant(owner))); only that "
                     + "tenant's services may have such a name")
             return
         }
         guard isWildcard else {
-            self.claim(host.bytes[...], NameTarget(.service, index))
+            self.claim(host.bytes[...], target)
             return
         }
-        let target = NameTarget(.service, index)
         guard let raw = self.wildcards.insert(host.bytes[...], target.rawValue),
             raw != target.rawValue
         else { return }
         let first = Self.party(NameTarget(rawValue: raw))
         self.refuse(
-            .wildcardRepeated, first, .service(index),
+            .wildcardRepeated, first, .service(number),
             "wildcard \"*.\(host)\" is claimed by \(self.text(first)) and by "
-                + "\(self.text(.service(index))); a wildcard belongs to one service")
+                + "\(self.text(.service(number))); a wildcard belongs to one service")
     }
 
     /// The tenant with the longest own name that `host` lies beneath.
@@ -168,10 +316,10 @@ struct RouteCompiler {
 
     /// False only where another tenant has the same own name: one conflict about it is enough.
     private func owns(_ tenant: Int, _ domain: HostName) -> Bool {
-        let bytes = domain.bytes
-        return self.tenant(named: bytes.span, from: 0) == tenant
+        self.tenant(named: domain.bytes.span, from: 0) == tenant
     }
 
+    /// The tenant with an own name.
     private func tenant(named name: Span<UInt8>, from start: Int) -> Int? {
         guard let raw = self.exact.value(of: name, from: start) else { return nil }
         let target = NameTarget(rawValue: raw)
@@ -181,7 +329,8 @@ struct RouteCompiler {
     /// Gives `name` to `target`, or notes that it has another owner; claiming twice is allowed.
     private mutating func claim(_ name: ArraySlice<UInt8>, _ target: NameTarget) {
         guard let raw = self.exact.insert(name, target.rawValue) else {
-            self.addToParent(name, target)
+            guard let dot = name.firstIndex(of: UInt8(ascii: ".")) else { return }
+            self.children.add(target, beneath: name[(dot + 1)...])
             return
         }
         guard raw != target.rawValue else { return }
@@ -193,43 +342,32 @@ struct RouteCompiler {
                 + "\(self.claimText(target)); a host name belongs to one of them")
     }
 
-    private mutating func addToParent(_ name: ArraySlice<UInt8>, _ target: NameTarget) {
-        guard let dot = name.firstIndex(of: UInt8(ascii: ".")) else { return }
-        let link = self.children.count
-        let first = self.parents.insert(name[(dot + 1)...], UInt32(link)).map { Int($0) }
-        let second = first.flatMap { self.children[$0].next }
-        self.children.append(CompiledRules.Link(target: target, next: second))
-        if let first { self.children[first].next = link }
-    }
-
     // MARK: Default services
 
-    private mutating func addDefaults() {
-        var declared = self.defaults
-        var only = self.defaults
-        var counts = self.defaults.map { $0.map { _ in 0 } }
-        for (index, service) in self.rules.services.enumerated()
-        where self.rules.tenants.indices.contains(service.tenant) {
-            let ordinal = service.serviceProtocol.ordinal
-            counts[service.tenant][ordinal] += 1
-            only[service.tenant][ordinal] = index
-            guard service.isDefault else { continue }
-            guard let first = declared[service.tenant][ordinal] else {
-                declared[service.tenant][ordinal] = index
+    /// The declared default of each protocol, else the only service that speaks it.
+    private mutating func chooseDefaults(_ tenant: Int) {
+        var declared = [Int?](repeating: nil, count: ServiceProtocol.allCases.count)
+        var only = declared
+        var counts = [Int](repeating: 0, count: declared.count)
+        for number in self.tenants[tenant].services.map({ Int($0) }) {
+            let ordinal = self.services[number].serviceProtocol.ordinal
+            counts[ordinal] += 1
+            only[ordinal] = number
+            guard self.services[number].isDefault else { continue }
+            guard let first = declared[ordinal] else {
+                declared[ordinal] = number
                 continue
             }
             self.refuse(
-                .defaultRepeated, .service(first), .service(index),
-                "\(self.text(.service(first))) and \(self.text(.service(index))) are both the "
-                    + "default for \(service.serviceProtocol.rawValue); a tenant has one default "
-                    + "service for each protocol")
+                .defaultRepeated, .service(first), .service(number),
+                "\(self.text(.service(first))) and \(self.text(.service(number))) are both the "
+                    + "default for \(self.services[number].serviceProtocol.rawValue); a tenant has "
+                    + "one default service for each protocol")
         }
-        for tenant in self.defaults.indices {
-            for ordinal in self.defaults[tenant].indices {
-                let single = counts[tenant][ordinal] == 1 ? only[tenant][ordinal] : nil
-                self.defaults[tenant][ordinal] = declared[tenant][ordinal] ?? single
-            }
+        let chosen = declared.indices.map { ordinal in
+            declared[ordinal] ?? (counts[ordinal] == 1 ? only[ordinal] : nil)
         }
+        self.tenants.change(tenant) { $0.defaults = chosen.map { $0.map(UInt32.init) } }
     }
 
     // MARK: Sentences
@@ -259,14 +397,12 @@ struct RouteCompiler {
 
     private func text(_ party: RouteConflict.Party) -> String {
         switch party {
-        case .tenant(let index): "tenant \(self.rules.tenants[index].name)"
-        case .service(let index):
-            "service \(self.rules.tenants[self.rules.services[index].tenant].name)/"
-                + self.rules.services[index].name
+        case .tenant(let number): "tenant \(self.tenants[number].name)"
+        case .service(let number):
+            "service \(self.tenants[self.services[number].tenant].name)/"
+                + self.services[number].name
         }
     }
-
-    private func ordinal(_ service: Int) -> String { "services[\(service)]" }
 }
 
 /// Before a tenant's own name: its default Kubernetes service, whatever the ALPN.

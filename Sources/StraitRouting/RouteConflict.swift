@@ -20,7 +20,7 @@ package struct RouteConflict: Hashable, Sendable {
         case tenantUnknown
     }
 
-    /// One side, by its index in the rules.
+    /// One side, by its number; negative: what stands in the rules and got none.
     package enum Party: Hashable, Sendable {
         case tenant(Int)
         case service(Int)
@@ -40,4 +40,6 @@ package struct RouteConflict: Hashable, Sendable {
 package struct RouteConflicts: Error, Hashable, Sendable {
     /// In the order of the rules.
     package let conflicts: [RouteConflict]
+    /// What the rules would have got.
+    package let numbers: RouteNumbers
 }

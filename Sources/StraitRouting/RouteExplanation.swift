@@ -134,8 +134,7 @@ extension CompiledRules {
     }
 
     private func text(tenant index: Int) -> String {
-        guard self.tenants.indices.contains(index) else { return "tenant number \(index)" }
-        return "tenant \(self.tenants[index].name)"
+        self.tenants.element(index).map { "tenant \($0.name)" } ?? "tenant number \(index)"
     }
 
     private func text(service index: Int) -> String {

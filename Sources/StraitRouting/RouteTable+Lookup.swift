@@ -259,11 +259,11 @@ extension CompiledRules {
             trace.note(.listenerService(service, suits: suits))
             if suits { return .service(service, .none) }
         }
-        guard let tenant = scope.tenant, self.tenants.indices.contains(tenant) else {
+        guard let tenant = scope.tenant, self.tenants.element(tenant) != nil else {
             trace.note(.listenerService(nil, suits: false))
             return .refuse(.noDefaultService, tenant: self.fixedTenant(scope))
         }
-        let found = self.tenants[tenant].defaults[ServiceProtocol.postgres.ordinal]
+        let found = self.tenants[tenant].defaultService(.postgres)
         trace.note(.tenantDefault(.postgres, tenant: tenant, found))
         guard let found else { return .refuse(.noDefaultService, tenant: tenant) }
         return .service(found, .none)
@@ -279,13 +279,13 @@ extension CompiledRules {
 
     /// The tenant that the listener fixes, by itself or through its service, if the rules have it.
     private func fixedTenant(_ scope: ListenerScope) -> Int? {
-        if let tenant = scope.tenant { return self.tenants.indices.contains(tenant) ? tenant : nil }
+        if let tenant = scope.tenant { return self.tenants.element(tenant) != nil ? tenant : nil }
         guard let service = self.fixedService(scope) else { return nil }
         return self.services[service].tenant
     }
 
     private func isKnown(_ service: Int, _ scope: ListenerScope) -> Bool {
-        guard self.services.indices.contains(service) else { return false }
+        guard self.services.element(service) != nil else { return false }
         guard let tenant = scope.tenant else { return true }
         return self.services[service].tenant == tenant
     }
@@ -310,7 +310,7 @@ extension CompiledRules {
             trace.note(.listenerService(fixed, suits: suits))
             if suits { return fixed }
         }
-        let found = self.tenants[tenant].defaults[serviceProtocol.ordinal]
+        let found = self.tenants[tenant].defaultService(serviceProtocol)
         trace.note(.tenantDefault(serviceProtocol, tenant: tenant, found))
         return found
     }

@@ -26,11 +26,8 @@ extension RouteTable {
             if let raw = self.compiled.wildcards.value(of: bytes.span) {
                 self.compiled.insertServices(of: NameTarget(rawValue: raw), into: &reached)
             }
-            var link = self.compiled.parents.value(of: bytes.span).map { Int($0) }
-            while let index = link {
-                let child = self.compiled.children[index]
-                self.compiled.insertServices(of: child.target, into: &reached)
-                link = child.next
+            for child in self.compiled.children.members(beneath: bytes.span) {
+                self.compiled.insertServices(of: child, into: &reached)
             }
         }
         return reached
@@ -58,7 +55,7 @@ extension CompiledRules {
     private func insertDefault(
         _ serviceProtocol: ServiceProtocol, _ tenant: Int, into reached: inout Set<Int>
     ) {
-        guard let service = self.tenants[tenant].defaults[serviceProtocol.ordinal] else { return }
+        guard let service = self.tenants[tenant].defaultService(serviceProtocol) else { return }
         reached.insert(service)
     }
 }

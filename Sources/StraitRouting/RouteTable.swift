@@ -62,9 +62,18 @@ package enum RouteDecision: Hashable, Sendable {
 /// Compiled rules: from what a connection shows to where it goes.
 ///
 /// One reference, so that handing a table around costs nothing; immutable, so that all workers
-/// share it.
+/// share it. A changed one shares with it whatever did not change.
 package struct RouteTable: Sendable {
     let compiled: CompiledRules
+
+    /// A table that leads nowhere.
+    ///
+    /// - Parameter seed: Of the hash of names. It changes no decision.
+    package init(seed: UInt64 = .random(in: .min ... .max)) {
+        self.compiled = CompiledRules(seed: seed)
+    }
+
+    private init(_ compiled: CompiledRules) { self.compiled = compiled }
 
     /// - Parameters:
     ///   - rules: Tenants and services; decisions speak of them by index.
@@ -73,9 +82,70 @@ package struct RouteTable: Sendable {
     package init(
         _ rules: RouteRules, seed: UInt64 = .random(in: .min ... .max)
     ) throws(RouteConflicts) {
-        var compiler = RouteCompiler(rules, seed: seed)
-        self.compiled = try compiler.compile()
+        self = try RouteTable(seed: seed).changed(removing: [], putting: rules).table
     }
+
+    /// The table with some tenants changed; what they do not have in common with others stays as
+    /// it is, and keeps its numbers.
+    ///
+    /// - Parameters:
+    ///   - removed: Numbers of tenants that go with all that is theirs.
+    ///   - rules: Tenants that come, each instead of the one with its name where there is one.
+    /// - Returns: The new table, and the numbers by which decisions speak of `rules`. A tenant keeps
+    ///   its number, and a service of its name and tenant, too.
+    /// - Throws: ``RouteConflicts`` with every contradiction of `rules` in themselves and with
+    ///   what stays.
+    package func changed(
+        removing removed: [Int], putting rules: RouteRules
+    ) throws(RouteConflicts) -> (table: RouteTable, numbers: RouteNumbers) {
+        var compiler = RouteCompiler(self.compiled, rules)
+        let (compiled, numbers) = try compiler.compile(removing: removed)
+        return (RouteTable(compiled), numbers)
+    }
+
+    /// How much a table holds.
+    package struct Size: Hashable, Sendable {
+        /// Tenants.
+        package var tenants = 0
+        /// Services of all tenants.
+        package var services = 0
+        /// Host names and wildcards.
+        package var names = 0
+        /// Endings of names that something lies beneath.
+        package var endings = 0
+
+        /// Of an empty table.
+        package init() {}
+    }
+
+    /// How much the table holds.
+    package var size: Size {
+        var size = Size()
+        size.tenants = max(self.compiled.tenants.count, self.compiled.tenantNames.count)
+        size.services = self.compiled.services.count
+        size.names = self.compiled.exact.count + self.compiled.wildcards.count
+        size.endings = self.compiled.children.count + self.compiled.descendants.count
+        return size
+    }
+
+    /// The number of the tenant with that name.
+    package func tenantNumber(named name: String) -> Int? {
+        self.compiled.tenantNumber(named: Array(name.utf8).span)
+    }
+
+    /// The number of a service of that name.
+    package func serviceNumber(named name: String, ofTenant tenant: Int) -> Int? {
+        self.compiled.tenants.element(tenant)?.services.lazy.map { Int($0) }
+            .first { self.compiled.services[$0].name == name }
+    }
+}
+
+/// By which numbers decisions speak of rules, in the order of the rules.
+package struct RouteNumbers: Hashable, Sendable {
+    /// Of the tenants.
+    package var tenants: [Int] = []
+    /// Of the services; negative where there is no such tenant.
+    package var services: [Int] = []
 }
 
 /// What a host name stands for, in 32 bits.
@@ -114,8 +184,15 @@ struct NameTarget: Hashable, Sendable {
 final class CompiledRules: Sendable {
     struct Tenant: Sendable {
         let name: String
+        let domains: [HostName]
+        /// Their numbers.
+        var services: [UInt32]
         /// The default service for each protocol, by ``ServiceProtocol/ordinal``.
-        var defaults: [Int?]
+        var defaults: [UInt32?]
+
+        func defaultService(_ serviceProtocol: ServiceProtocol) -> Int? {
+            self.defaults[serviceProtocol.ordinal].map { Int($0) }
+        }
     }
 
     struct Service: Sendable {
@@ -124,39 +201,55 @@ final class CompiledRules: Sendable {
         let serviceProtocol: ServiceProtocol
         let mode: ServiceMode
         let allowsACME: Bool
+        let isDefault: Bool
         /// Whether the identifiers below were configured, so that they bind in passthrough too.
         let isALPNConfigured: Bool
-        let accepted: [ApplicationProtocol]
         let acceptsMySQLVersions: Bool
+        let accepted: [ApplicationProtocol]
+        /// Names that it claims besides `SERVICE.DOMAIN`.
+        let hosts: [HostName]
+        /// Likewise, without their `*.`.
+        let wildcards: [HostName]
     }
 
-    /// One exact name beneath its parent.
-    struct Link: Sendable {
-        let target: NameTarget
-        /// Index of the next name with the same parent.
-        var next: Int?
-    }
-
-    let tenants: [Tenant]
-    let services: [Service]
+    let tenants: SlotTable<Tenant>
+    let services: SlotTable<Service>
+    /// Names of tenants to their numbers.
+    let tenantNames: NameTable
     /// Host names to ``NameTarget``.
     let exact: NameTable
     /// Wildcards without their `*.` to ``NameTarget``.
     let wildcards: NameTable
-    /// Names with exact names one label beneath them, to the first link of a chain in `children`.
-    let parents: NameTable
-    let children: [Link]
+    /// Exact names by the name that is theirs without its first label.
+    let children: NameFamilies
+    /// Hosts and wildcards of services by every name that they lie beneath.
+    let descendants: NameFamilies
+
+    init(seed: UInt64) {
+        self.tenants = SlotTable()
+        self.services = SlotTable()
+        self.tenantNames = NameTable(seed: seed)
+        self.exact = NameTable(seed: seed)
+        self.wildcards = NameTable(seed: ~seed)
+        self.children = NameFamilies(seed: seed)
+        self.descendants = NameFamilies(seed: seed)
+    }
 
     init(
-        tenants: [Tenant], services: [Service], exact: NameTable, wildcards: NameTable,
-        parents: NameTable, children: [Link]
+        tenants: SlotTable<Tenant>, services: SlotTable<Service>, tenantNames: NameTable,
+        exact: NameTable, wildcards: NameTable, children: NameFamilies, descendants: NameFamilies
     ) {
         self.tenants = tenants
         self.services = services
+        self.tenantNames = tenantNames
         self.exact = exact
         self.wildcards = wildcards
-        self.parents = parents
         self.children = children
+        self.descendants = descendants
+    }
+
+    func tenantNumber(named name: Span<UInt8>) -> Int? {
+        self.tenantNames.value(of: name).map { Int($0) }
     }
 }
 

@@ -140,7 +140,26 @@ import Testing
     func tenantUnknown(index: Int) throws {
         let found = try self.conflicts { $0.services[Sample.orders].tenant = index }
         #expect(found.map(\.kind) == [.tenantUnknown])
-        #expect(found.first?.first == .service(Sample.orders))
+        #expect(found.first?.first == .service(-1 - Sample.orders))
+    }
+
+    @Test("a tenant that takes an own name above a host of another one")
+    func ownNameAboveHost() throws {
+        let table = try RouteTable(try sampleRules())
+        let late = RouteRules(
+            tenants: [RouteRules.Tenant(name: "late", domains: [try host("example.org")])],
+            services: [])
+        let error = try #require(throws: RouteConflicts.self) {
+            _ = try table.changed(removing: [], putting: late)
+        }
+        // One for each service with such hosts, whatever their number.
+        #expect(error.conflicts.map(\.kind) == Array(repeating: .hostOfAnotherTenant, count: 3))
+        #expect(
+            Set(error.conflicts.map(\.first))
+                == [.service(Sample.www), .service(Sample.pages), .service(Sample.otherWeb)])
+        #expect(error.conflicts.allSatisfy { $0.second == .tenant(2) })
+        #expect(error.numbers.tenants == [2])
+        #expect(try table.changed(removing: [0, 1], putting: late).numbers.tenants == [1])
     }
 
     @Test("all contradictions are told at once, each in a sentence with both sides")

@@ -8,6 +8,7 @@ import StraitRouting
 /// A part of routing under fuzzing.
 enum RouteFuzzTarget: String, CaseIterable, Sendable {
     case routeTable
+    case routeChange
 
     /// The promise that does not hold for `input`; nil when all do.
     func violation(_ input: [UInt8]) -> String? {
@@ -15,6 +16,10 @@ enum RouteFuzzTarget: String, CaseIterable, Sendable {
         case .routeTable:
             var sights = RouteFuzzSights()
             fuzzRouteTable(input, &sights)
+            return sights.violations.first
+        case .routeChange:
+            var sights = RouteFuzzSights()
+            fuzzRouteChanges(input, &sights)
             return sights.violations.first
         }
     }
@@ -83,7 +88,7 @@ func fuzzRouteTable(_ input: [UInt8], _ sights: inout RouteFuzzSights) {
         offered: input.span)
 }
 
-private func word(for decision: RouteDecision) -> String {
+func word(for decision: RouteDecision) -> String {
     switch decision {
     case .service(_, let kind): "service \(kind)"
     case .refuse(let refusal, let tenant): "\(refusal) \(tenant == nil ? "untold" : "told")"
@@ -91,7 +96,7 @@ private func word(for decision: RouteDecision) -> String {
 }
 
 /// Turns bytes into choices; at the end of the bytes every choice is the first.
-private struct ByteChoices {
+struct ByteChoices {
     private let bytes: [UInt8]
     private var position = 0
 

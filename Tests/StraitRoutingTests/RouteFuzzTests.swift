@@ -35,6 +35,23 @@ import Testing
     }
 
     @Test(
+        "a table that is changed decides as one that is built anew",
+        arguments: 0..<8 as Range<UInt64>)
+    func changes(seed: UInt64) {
+        var random = SplitMix64(seed: seed)
+        var sights = RouteFuzzSights()
+        for _ in 0..<120 {
+            let count = Int.random(in: 0...900, using: &random)
+            fuzzRouteChanges(
+                (0..<count).map { _ in UInt8.random(in: 0...255, using: &random) }, &sights)
+        }
+        #expect(sights.violations.first == nil, "seed \(seed)")
+        #expect(sights.compiled > 100)
+        #expect(sights.contradictory > 50)
+        #expect(sights.decisions.count > 8)
+    }
+
+    @Test(
         "the shortest and the most uniform inputs",
         arguments: [0, 1, 300], [0, 127, 255] as [UInt8])
     func uniform(count: Int, byte: UInt8) {
