@@ -29,19 +29,24 @@ extension Compilation {
             })
     }
 
-    /// The route table; nil, with a problem for each conflict, where the rules contradict each
-    /// other.
-    mutating func routes(_ rules: RouteRules) -> RouteTable? {
+    /// The table `before` with the rules; nil, with a problem for each conflict, where they
+    /// contradict each other or what stays.
+    mutating func routes(
+        _ before: RouteTable, removing removed: [Int], putting rules: RouteRules
+    ) -> (RouteTable, RouteNumbers)? {
         do throws(RouteConflicts) {
-            return try RouteTable(rules)
+            return try before.changed(removing: removed, putting: rules)
         } catch {
             for conflict in error.conflicts {
                 // The side that came second is where the file is wrong; the sentence names the
                 // first too.
                 let party = conflict.second ?? conflict.first
-                let other = conflict.second == nil ? nil : self.place(of: conflict.first)
+                let other =
+                    conflict.second == nil ? nil : self.place(of: conflict.first, error.numbers)
                 self.report(
-                    .routeConflict, self.place(of: party) ?? self.wholeFile,
+                    .routeConflict,
+                    self.place(of: party, error.numbers)
+                        ?? self.place(of: conflict.first, error.numbers) ?? self.wholeFile,
                     found: conflict.sentence,
                     expected: other.map { "no contradiction with line \($0.line) (\($0.path))" }
                         ?? "a rule that can be carried out",
@@ -53,44 +58,53 @@ extension Compilation {
 
     private var wholeFile: SourcePlace { SourcePlace(line: 0, column: 0, path: "") }
 
-    private func place(of party: RouteConflict.Party) -> SourcePlace? {
+    /// Where a side stands; nil where it is not compiled now, but was before.
+    private func place(of party: RouteConflict.Party, _ numbers: RouteNumbers) -> SourcePlace? {
         switch party {
-        case .tenant(let index):
-            let tenants = self.configuration.tenants
-            return tenants.indices.contains(index) ? tenants[index].place : nil
-        case .service(let index): return self.services.dropFirst(index).first?.service.place
+        case .tenant(let number):
+            let index = numbers.tenants.firstIndex(of: number)
+            return index.map { self.configuration.tenants[$0].place }
+        case .service(let number):
+            let index = numbers.services.firstIndex(of: number)
+            return index.flatMap { self.services.dropFirst($0).first?.service.place }
         }
     }
 
-    /// Every service with its tenant, by the index that the route table knows it by.
+    /// Every service with its tenant, in the order of the rules.
     var services: [(tenant: Configuration.Tenant, service: Configuration.Service)] {
         self.configuration.tenants.flatMap { tenant in tenant.services.map { (tenant, $0) } }
     }
 
     /// Every name of a terminated service needs a certificate, or its handshake cannot begin.
     mutating func checkNames(tenants: [TenantPlan]) {
-        for (tenant, service) in self.services where service.mode == .terminate {
-            guard let plan = self.tenantIndices[tenant.name].map({ tenants[$0] }),
-                !self.tenantsInDoubt.contains(tenant.name)
-            else { continue }
-            let sets = plan.certificates.sets
-            for host in service.hosts where !sets.contains(where: { Self.covers($0, host.value) }) {
-                self.report(
-                    .certificateMissing, host.place, found: "no certificate carries \(host.value)",
-                    expected: "a certificate of tenant \(tenant.name) with this name",
-                    remedy: "add one to the tenant's certificates, or set mode: passthrough")
+        for (tenant, plan) in zip(self.configuration.tenants, tenants)
+        where !self.tenantsInDoubt.contains(tenant.name) {
+            for service in tenant.services where service.mode == .terminate {
+                self.checkNames(of: service, tenant, plan)
             }
-            let derived = self.derivedNames(service, of: tenant)
-            let bare = derived.filter { name in !sets.contains { Self.covers($0, name) } }
-            guard !bare.isEmpty else { continue }
-            let isReachable = bare.count < derived.count || !service.hosts.isEmpty
-            self.report(
-                isReachable ? .nameWithoutCertificate : .certificateMissing, service.place,
-                found: "no certificate carries \(Self.list(bare.map(\.description)))",
-                expected: "a certificate of tenant \(tenant.name) with this name",
-                remedy: "add one to the tenant's certificates"
-                    + (isReachable ? ", unless nobody uses the name" : ""))
         }
+    }
+
+    private mutating func checkNames(
+        of service: Configuration.Service, _ tenant: Configuration.Tenant, _ plan: TenantPlan
+    ) {
+        let sets = plan.certificates.sets
+        for host in service.hosts where !sets.contains(where: { Self.covers($0, host.value) }) {
+            self.report(
+                .certificateMissing, host.place, found: "no certificate carries \(host.value)",
+                expected: "a certificate of tenant \(tenant.name) with this name",
+                remedy: "add one to the tenant's certificates, or set mode: passthrough")
+        }
+        let derived = self.derivedNames(service, of: tenant)
+        let bare = derived.filter { name in !sets.contains { Self.covers($0, name) } }
+        guard !bare.isEmpty else { return }
+        let isReachable = bare.count < derived.count || !service.hosts.isEmpty
+        self.report(
+            isReachable ? .nameWithoutCertificate : .certificateMissing, service.place,
+            found: "no certificate carries \(Self.list(bare.map(\.description)))",
+            expected: "a certificate of tenant \(tenant.name) with this name",
+            remedy: "add one to the tenant's certificates"
+                + (isReachable ? ", unless nobody uses the name" : ""))
     }
 
     /// `SERVICE.DOMAIN` of each domain, by which every service is reached.

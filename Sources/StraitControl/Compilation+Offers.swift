@@ -15,25 +15,27 @@ internal import StraitRouting
 internal import StraitSnapshot
 
 extension Compilation {
-    /// The route table, and what each service offers downstream, by the table's indices.
+    /// The table with the tenants, their numbers, and what each of their services offers
+    /// downstream, in the order of the rules.
     ///
-    /// The table is nil where ``routes(_:)`` finds a conflict.
+    /// Nil, with problems, where ``routes(_:removing:putting:)`` finds conflicts.
     mutating func routesAndOffers(
-        tenants: [TenantPlan]
-    ) -> (RouteTable?, [[ApplicationProtocol]]) {
+        _ before: RouteTable, removing removed: [Int], tenants: [TenantPlan]
+    ) -> (RouteTable, RouteNumbers, [[ApplicationProtocol]])? {
         var rules = self.routeRules()
-        guard let routes = self.routes(rules) else {
-            return (nil, self.services.map { Self.usual($0.service) })
+        guard let (routes, numbers) = self.routes(before, removing: removed, putting: rules) else {
+            return nil
         }
-        let offers = self.offers(routes: routes, tenants: tenants)
+        let offers = self.offers(routes: routes, numbers: numbers, tenants: tenants)
         var isNarrowed = false
         for (index, (_, service)) in self.services.enumerated()
         where offers[index] != Self.usual(service) {
             rules.services[index].applicationProtocols = offers[index]
             isNarrowed = true
         }
+        guard isNarrowed else { return (routes, numbers, offers) }
         // The table must refuse what the handshake would: it has no other conflicts than before.
-        return (isNarrowed ? self.routes(rules) : routes, offers)
+        return self.routes(before, removing: removed, putting: rules).map { ($0.0, $0.1, offers) }
     }
 
     /// What a service offers by its own keys and protocol.
@@ -43,7 +45,7 @@ extension Compilation {
     }
 
     private func offers(
-        routes: RouteTable, tenants: [TenantPlan]
+        routes: RouteTable, numbers: RouteNumbers, tenants: [TenantPlan]
     ) -> [[ApplicationProtocol]] {
         var offers: [[ApplicationProtocol]] = []
         for (tenant, plan) in zip(self.configuration.tenants, tenants) {
@@ -59,7 +61,9 @@ extension Compilation {
                 // and HTTP in clear is HTTP/1.1.
                 let isAsked = service.upstreams.allSatisfy { $0.tls != nil }
                 let isAlone = self.shown(by: plan.certificates, for: service, of: tenant)
-                    .allSatisfy { self.astray(from: offers.count, by: $0, routes).isEmpty }
+                    .allSatisfy {
+                        Self.astray(from: numbers.services[offers.count], by: $0, routes).isEmpty
+                    }
                 offers.append(isAsked && isAlone ? usual : usual.filter { $0 != .http2 })
             }
         }
@@ -67,21 +71,23 @@ extension Compilation {
     }
 
     /// Reports h2 where it was configured and requests would go astray.
-    mutating func checkCoalescing(routes: RouteTable, tenants: [TenantPlan]) {
-        let services = self.services
-        for (index, (tenant, service)) in services.enumerated() {
-            guard service.mode == .terminate, service.applicationProtocols.contains(.http2),
-                let plan = self.tenantIndices[tenant.name].map({ tenants[$0] })
-            else { continue }
+    mutating func checkCoalescing(
+        routes: RouteTable, numbers: RouteNumbers, tenants: [TenantPlan]
+    ) {
+        let owners = zip(self.configuration.tenants, tenants).flatMap { tenant, plan in
+            tenant.services.map { (tenant, plan, $0) }
+        }
+        for (index, (tenant, plan, service)) in owners.enumerated()
+        where service.mode == .terminate && service.applicationProtocols.contains(.http2) {
             for set in self.shown(by: plan.certificates, for: service, of: tenant) {
-                let others = self.astray(from: index, by: set, routes)
+                let others = Self.astray(from: numbers.services[index], by: set, routes)
                 guard let other = others.first else { continue }
                 let names = set.names.map { "\($0)" } + set.wildcards.map { "*.\($0)" }
                 let more = others.count > 1 ? " and \(others.count - 1) more" : ""
                 self.report(
                     .h2Coalesces, service.place,
                     found: "alpn has h2, and the certificate for \(Self.list(names)) also leads to "
-                        + "\(services[other].tenant.name)/\(services[other].service.name)\(more)",
+                        + "\(routes.serviceText(other))\(more)",
                     expected: "with h2, a certificate all of whose names lead to this service: "
                         + "browsers reuse one h2 connection for all of them",
                     remedy: "give this service a certificate of its own, or take h2 out of alpn")
@@ -90,15 +96,14 @@ extension Compilation {
     }
 
     /// The services whose requests may come down an h2 connection that was made to another one.
-    private func astray(
-        from index: Int, by set: CertificateSet, _ routes: RouteTable
+    private static func astray(
+        from number: Int, by set: CertificateSet, _ routes: RouteTable
     ) -> [Int] {
-        let services = self.services
-        let isKubernetes = services[index].service.serviceProtocol == .kubernetes
+        let isKubernetes = routes.serviceProtocol(of: number) == .kubernetes
         return routes.servicesReached(by: set.names, wildcards: set.wildcards)
             .filter {
-                $0 != index
-                    && (!isKubernetes || services[$0].service.serviceProtocol.mayBeForBrowsers)
+                $0 != number
+                    && (!isKubernetes || routes.serviceProtocol(of: $0)?.mayBeForBrowsers ?? false)
             }
             .sorted()
     }

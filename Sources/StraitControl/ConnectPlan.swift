@@ -78,13 +78,14 @@ package struct ConnectPlan: Sendable {
             name: "local", certificates: CertificateTable(sets: []), clientAuthoritiesPEM: [],
             usage: TenantUsage())
         let tls = UpstreamPlan.TLS(
-            policyID: 1, serverName: self.host, serverNameIsAddress: IPAddress(self.host) != nil,
+            policy: ContentDigest(only: 1), serverName: self.host,
+            serverNameIsAddress: IPAddress(self.host) != nil,
             authoritiesPEM: self.authoritiesPEM, chainPEM: self.certificate?.chainPEM,
             keyPEM: self.certificate?.keyPEM)
         let service = ServicePlan(
             metricsSlot: 1, tenant: tenant, name: "router", serviceProtocol: .tcp,
             mode: .passthrough, applicationProtocols: [self.applicationProtocol],
-            clientCertificate: .none, policyID: 1, ticketKey: [],
+            clientCertificate: .none, policy: ContentDigest(only: 1),
             upstreams: self.routers.map { UpstreamPlan(metricsSlot: 0, address: $0, tls: tls) })
         var timeouts = Timeouts()
         timeouts.idle = Self.idleTimeout.nanoseconds

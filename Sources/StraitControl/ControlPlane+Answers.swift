@@ -4,6 +4,7 @@ internal import StraitConfig
 package import StraitCore
 internal import StraitEngine
 internal import StraitPosix
+internal import StraitRouting
 internal import StraitSnapshot
 
 extension ControlPlane {
@@ -69,7 +70,7 @@ extension ControlPlane {
             draining: self.handOver.draining,
             lastReloadSuccessful: self.reloads.isLastSuccessful,
             listeners: (snapshot?.listeners ?? []).map { self.listenerAnswer($0) },
-            services: (snapshot?.services ?? []).map { service in
+            services: (snapshot?.services.elements ?? []).map { service in
                 let labels = directory.labels(ofSlot: service.metricsSlot)
                 let open = metrics.reduce(0) { $0 + ($1.open[service.metricsSlot] ?? 0) }
                 return StatusAnswer.Service(
@@ -89,7 +90,7 @@ extension ControlPlane {
 
     /// How every address stands that has a series of its own.
     func upstreamFacts() -> [ControlFacts.Upstream] {
-        (self.live?.snapshot.services ?? []).flatMap { service in
+        (self.live?.snapshot.services.elements ?? []).flatMap { service in
             service.upstreams.map { upstream in
                 ControlFacts.Upstream(
                     slot: upstream.metricsSlot, isJudged: service.isJudged,

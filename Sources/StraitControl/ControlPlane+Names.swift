@@ -32,10 +32,14 @@ extension ControlPlane {
 
 extension Configuration {
     /// Every name that an upstream is looked up by.
-    var upstreamNames: Set<HostName> {
-        Set(
-            self.tenants.flatMap { $0.services.flatMap(\.upstreams) }.compactMap { upstream in
-                if case .name(let name, _) = upstream.target { name } else { nil }
-            })
+    var upstreamNames: Set<HostName> { Set(self.tenants.flatMap(\.upstreamNames)) }
+}
+
+extension Configuration.Tenant {
+    /// The names that upstreams are looked up by.
+    var upstreamNames: [HostName] {
+        self.services.flatMap(\.upstreams).compactMap { upstream in
+            if case .name(let name, _) = upstream.target { name } else { nil }
+        }
     }
 }

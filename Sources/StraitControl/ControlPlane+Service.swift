@@ -5,6 +5,7 @@ internal import StraitConfig
 internal import StraitCore
 internal import StraitEngine
 internal import StraitPosix
+internal import StraitRouting
 internal import StraitSnapshot
 internal import StraitWire
 

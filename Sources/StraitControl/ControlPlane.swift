@@ -274,8 +274,7 @@ package actor ControlPlane: Service {
             oldRevision: before, revision: change.revision,
             workersLive: self.workersLive, workers: self.fleet.workers,
             milliseconds: liveAt.nanoseconds(since: change.begin) / 1_000_000,
-            tenantsChanged: TenantMark.changes(
-                from: old?.tenantMarks ?? [:], to: compiled.tenantMarks),
+            tenantsChanged: compiled.tenantsChanged(since: old),
             openConnections: await self.openConnections(), trigger: trigger)
     }
 

@@ -6,7 +6,9 @@ internal import StraitRouting
 internal import StraitSnapshot
 
 extension SnapshotCompiler {
-    mutating func compileListeners(_ work: inout Compilation) -> [ListenerPlan] {
+    mutating func compileListeners(
+        _ routes: RouteTable, _ work: inout Compilation
+    ) -> [ListenerPlan] {
         var seen: [SocketAddress: Int] = [:]
         return work.configuration.listeners.map { listener in
             let ordinal = seen[listener.address, default: 0]
@@ -17,7 +19,7 @@ extension SnapshotCompiler {
             return ListenerPlan(
                 id: id, name: listener.name, address: listener.address,
                 protocols: listener.protocols.options, proxyHeader: listener.proxyHeader.plan,
-                scope: work.scope(of: listener),
+                scope: work.configuration.scope(of: listener, routes),
                 serverFirst: listener.serverFirst.map {
                     ListenerPlan.ServerFirst(
                         serviceProtocol: $0.serviceProtocol, waitNanoseconds: $0.wait.nanoseconds)
@@ -56,28 +58,30 @@ extension SnapshotCompiler {
     }
 }
 
-extension Compilation {
-    /// What a listener fixes before the first byte: indices into the snapshot's tenants and
-    /// services.
-    func scope(of listener: Configuration.Listener) -> ListenerScope {
+extension Configuration {
+    /// What a listener fixes before the first byte, by the numbers of `routes`; what is not there
+    /// leads nowhere.
+    func scope(of listener: Configuration.Listener, _ routes: RouteTable) -> ListenerScope {
         var scope = ListenerScope()
-        for serviceProtocol in ServiceProtocol.allCases where listener.service == nil {
-            guard let reference = self.configuration.namelessService(serviceProtocol, on: listener)
-            else { continue }
-            scope.defaults[serviceProtocol] = self.serviceIndex(
-                tenant: reference.tenant, service: reference.service)
+        guard let name = listener.tenant else {
+            for (serviceProtocol, reference) in self.defaults {
+                scope.defaults[serviceProtocol] = routes.tenantNumber(named: reference.tenant)
+                    .flatMap { routes.serviceNumber(named: reference.service, ofTenant: $0) }
+            }
+            return scope
         }
-        guard let tenant = listener.tenant else { return scope }
-        scope.tenant = self.tenantIndices[tenant]
-        scope.service = listener.service.flatMap { self.serviceIndex(tenant: tenant, service: $0) }
+        // Nobody's number: a listener of a tenant that is not there knows no name.
+        scope.tenant = routes.tenantNumber(named: name) ?? -1
+        guard let tenant = scope.tenant, tenant >= 0 else { return scope }
+        if let service = listener.service {
+            scope.service = routes.serviceNumber(named: service, ofTenant: tenant)
+        } else {
+            for serviceProtocol in ServiceProtocol.allCases {
+                scope.defaults[serviceProtocol] = routes.declaredDefault(
+                    serviceProtocol, ofTenant: tenant)
+            }
+        }
         return scope
-    }
-
-    /// The index of a service among those of all tenants.
-    private func serviceIndex(tenant: String, service: String) -> Int? {
-        guard let index = self.tenantIndices[tenant] else { return nil }
-        return self.configuration.tenants[index].services.firstIndex { $0.name == service }
-            .map { self.firstServices[index] + $0 }
     }
 }
 

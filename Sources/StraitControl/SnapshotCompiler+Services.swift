@@ -6,22 +6,21 @@ internal import StraitRouting
 internal import StraitSnapshot
 internal import StraitTLS
 
-/// What makes one downstream TLS policy another: contexts and tickets are kept by its number.
-struct DownstreamPolicy: Hashable, Sendable {
+/// What makes one downstream TLS policy another: contexts and tickets are kept by its digest.
+private struct DownstreamPolicy {
     var tenant: String
     var applicationProtocols: [ApplicationProtocol]
     var clientCertificate: ClientCertificatePolicy
     var clientAuthoritiesPEM: [UInt8]
     var ticketLifetime: Duration
 
-    /// 32 bytes, the same for equal policies in every process: a newer one resumes by the tickets
-    /// that an older one gave.
-    var digest: [UInt8] {
-        let parts =
-            [Array(self.tenant.utf8), Array(self.clientCertificate.rawValue.utf8)]
-            + [self.clientAuthoritiesPEM, bigEndian(self.ticketLifetime.nanoseconds)]
-            + self.applicationProtocols.map(\.bytes)
-        return TLSDigest.sha256(parts.flatMap { bigEndian(UInt64($0.count)) + $0 })
+    /// The same for equal policies in every process: a newer one resumes by the tickets that an
+    /// older one gave.
+    var digest: ContentDigest {
+        ContentDigest(
+            ofParts: [Array(self.tenant.utf8), Array(self.clientCertificate.rawValue.utf8)]
+                + [self.clientAuthoritiesPEM, bigEndian(self.ticketLifetime.nanoseconds)]
+                + self.applicationProtocols.map(\.bytes))
     }
 }
 
@@ -29,23 +28,18 @@ private func bigEndian(_ number: UInt64) -> [UInt8] {
     (0..<8).map { UInt8(truncatingIfNeeded: number >> UInt64(56 - 8 * $0)) }
 }
 
-/// What makes one TLS policy towards upstreams another.
-struct UpstreamPolicy: Hashable, Sendable {
-    var serverName: String
-    var serverNameIsAddress: Bool
-    var verifies: Bool
-    var authoritiesPEM: [UInt8]?
-    var certificate: CertificateContent?
+extension ContentDigest {
+    /// Of parts in their order: where one ends and the next begins makes a difference.
+    init(ofParts parts: [[UInt8]]) {
+        self.init(
+            sha256: TLSDigest.sha256(parts.flatMap { bigEndian(UInt64($0.count)) + $0 }))
+    }
 }
 
 extension SnapshotCompiler {
-    /// The tenant name in the series of tenants that have none of their own.
-    static let foldedName = "other"
-
     mutating func compileService(
         _ service: Configuration.Service, of tenant: TenantPlan, domains: [HostName],
-        offered: [ApplicationProtocol],
-        _ work: inout Compilation
+        offered: [ApplicationProtocol], _ work: inout Compilation
     ) -> ServicePlan {
         let asks = service.mode == .terminate && service.clientCertificate != .none
         if asks, tenant.clientAuthoritiesPEM.isEmpty, !work.hasUnreadableFiles {
@@ -64,16 +58,17 @@ extension SnapshotCompiler {
             clientCertificate: service.clientCertificate,
             clientAuthoritiesPEM: asks ? tenant.clientAuthoritiesPEM : [],
             ticketLifetime: work.configuration.tls.ticketLifetime)
-        let context = service.mode == .terminate ? policy.digest : []
         return ServicePlan(
-            metricsSlot: self.slot(of: service, tenant: tenant.name), tenant: tenant,
+            metricsSlot: self.series.slot(
+                ServiceLabels(
+                    tenant: tenant.name, service: service.name,
+                    serviceProtocol: service.serviceProtocol.rawValue,
+                    mode: service.mode.rawValue)),
+            tenant: tenant,
             name: service.name, ownName: service.ownName(domains),
             serviceProtocol: service.serviceProtocol, mode: service.mode,
             applicationProtocols: offered, clientCertificate: service.clientCertificate,
-            policyID: self.policies.number(of: policy), sessionContext: context,
-            ticketKey: hasTickets ? self.ticketKey(context, work.epoch) : [],
-            previousTicketKey: hasTickets && work.epoch > 0
-                ? self.ticketKey(context, work.epoch - 1) : [],
+            policy: policy.digest, givesTickets: hasTickets,
             ticketLifetimeSeconds: UInt32(
                 clamping: work.configuration.tls.ticketLifetime.nanoseconds / 1_000_000_000),
             upstreams: self.compileUpstreams(service, tenant: tenant.name, &work),
@@ -94,20 +89,6 @@ extension SnapshotCompiler {
         return max(idle, Limits.kubernetesIdleTimeout)
     }
 
-    /// Another policy, which names its tenant, or another epoch: another key.
-    private func ticketKey(_ policy: [UInt8], _ epoch: UInt64) -> [UInt8] {
-        TLSTicketKey.derive(root: self.ticketRoot, label: policy + bigEndian(epoch))
-    }
-
-    private mutating func slot(of service: Configuration.Service, tenant: String) -> Int {
-        let isFolded = !self.ownSeries.contains(tenant)
-        return self.serviceSlots.number(
-            of: ServiceLabels(
-                tenant: isFolded ? Self.foldedName : tenant,
-                service: isFolded ? Self.foldedName : service.name,
-                serviceProtocol: service.serviceProtocol.rawValue, mode: service.mode.rawValue))
-    }
-
     mutating func compileUpstreamTLS(
         _ tls: Configuration.Upstream.TLS, place: SourcePlace, tenant: String,
         _ work: inout Compilation
@@ -122,12 +103,17 @@ extension SnapshotCompiler {
             guard let pair = work.pair(files, tenant: tenant, kind: "upstream") else { return nil }
             certificate = pair.content
         }
-        let policy = self.upstreamPolicies.number(
-            of: UpstreamPolicy(
-                serverName: tls.serverName, serverNameIsAddress: tls.serverNameIsAddress,
-                verifies: tls.verifies, authoritiesPEM: authoritiesPEM, certificate: certificate))
+        let flags: [UInt8] = [
+            tls.serverNameIsAddress ? 1 : 0, tls.verifies ? 1 : 0, authoritiesPEM == nil ? 1 : 0,
+            certificate == nil ? 1 : 0,
+        ]
+        let policy = ContentDigest(
+            ofParts: [
+                Array(tls.serverName.utf8), flags, authoritiesPEM ?? [],
+                certificate?.chainPEM ?? [], certificate?.keyPEM ?? [],
+            ])
         return UpstreamPlan.TLS(
-            policyID: policy, serverName: tls.serverName,
+            policy: policy, serverName: tls.serverName,
             serverNameIsAddress: tls.serverNameIsAddress, verifies: tls.verifies,
             authoritiesPEM: authoritiesPEM,
             chainPEM: certificate?.chainPEM, keyPEM: certificate?.keyPEM)

@@ -2,6 +2,7 @@
 
 package import StraitConfig
 internal import StraitCore
+internal import StraitRouting
 internal import StraitSnapshot
 internal import StraitTLS
 
@@ -15,16 +16,64 @@ extension SnapshotCompiler {
     /// Below this many seconds a certificate is warned about.
     static let certificateSoonSeconds: Int64 = 7 * 86_400
 
-    mutating func compileTenant(
+    /// Compiles the tenants of `work` into tables, in which they replace those of their names.
+    mutating func compileTenants(
+        into tables: inout TenantTables, removing removed: [Int], _ work: inout Compilation
+    ) {
+        let configured = work.configuration.tenants
+        let plans = configured.map { self.compileTenant($0, &work) }
+        let before = tables.routes
+        guard
+            let (routes, numbers, offers) = work.routesAndOffers(
+                before, removing: removed, tenants: plans)
+        else { return self.findProblems(plans, &work) }
+        tables.clear(removed, keeping: numbers.tenants)
+        tables.routes = routes
+        var next = 0
+        for (index, tenant) in configured.enumerated() {
+            let number = numbers.tenants[index]
+            var services: [ServicePlan] = []
+            for service in tenant.services {
+                let plan = self.compileService(
+                    service, of: plans[index], domains: tenant.domains.map(\.value),
+                    offered: offers[next], &work)
+                tables.services.set(numbers.services[next], to: plan)
+                services.append(plan)
+                next += 1
+            }
+            tables.tenants.set(number, to: plans[index])
+            tables.facts.set(
+                number,
+                to: TenantFacts(
+                    name: tenant.name,
+                    mark: TenantMark(plans[index], services, tenant).hashValue,
+                    upstreamNames: tenant.upstreamNames,
+                    certificateEnds: work.certificateEnds[tenant.name] ?? []))
+        }
+        work.checkCoalescing(routes: routes, numbers: numbers, tenants: plans)
+        work.checkNames(tenants: plans)
+    }
+
+    /// Compiles services whose rules contradict each other, so that what else is wrong is told,
+    /// too.
+    private mutating func findProblems(_ plans: [TenantPlan], _ work: inout Compilation) {
+        for (tenant, plan) in zip(work.configuration.tenants, plans) {
+            for service in tenant.services {
+                _ = self.compileService(
+                    service, of: plan, domains: tenant.domains.map(\.value), offered: [], &work)
+            }
+        }
+    }
+
+    private mutating func compileTenant(
         _ tenant: Configuration.Tenant, _ work: inout Compilation
     ) -> TenantPlan {
-        let usage = self.usages[tenant.name] ?? TenantUsage()
-        self.usages[tenant.name] = usage
-        return TenantPlan(
+        TenantPlan(
             name: tenant.name, certificates: self.compileCertificates(tenant, &work),
             clientAuthoritiesPEM: work.authorities(tenant.clientAuthorities),
             connectionsMax: tenant.connectionsMax,
-            newConnectionsPerSecondMax: tenant.newConnectionsPerSecondMax, usage: usage)
+            newConnectionsPerSecondMax: tenant.newConnectionsPerSecondMax,
+            usage: self.tables.tenant(named: tenant.name)?.usage ?? TenantUsage())
     }
 
     /// Certificates with the same names form one set, so that ECDSA and RSA stand side by side.
@@ -57,8 +106,9 @@ extension SnapshotCompiler {
         return CertificateTable(
             sets: groups.map { group in
                 CertificateSet(
-                    id: self.certificateSets.number(of: group.contents), names: group.names.exact,
-                    wildcards: group.names.wildcards,
+                    id: ContentDigest(
+                        ofParts: group.contents.flatMap { [$0.chainPEM, $0.keyPEM] }),
+                    names: group.names.exact, wildcards: group.names.wildcards,
                     certificates: group.contents.map {
                         CertificatePlan(chainPEM: $0.chainPEM, keyPEM: $0.keyPEM)
                     })
@@ -89,7 +139,7 @@ extension SnapshotCompiler {
         inFilesOf draft: Configuration, now: Timestamp
     ) -> [ConfigurationProblem] {
         var work = Compilation(
-            configuration: draft, files: FileContents(load: self.load), epoch: 0, now: now)
+            configuration: draft, files: FileContents(load: self.load), now: now)
         for tenant in draft.tenants {
             for files in tenant.certificates {
                 _ = work.pair(files, tenant: tenant.name, kind: "listener")
@@ -144,7 +194,7 @@ extension Compilation {
         let name =
             names.exact.first.map { "\($0)" } ?? names.wildcards.first.map { "*.\($0)" }
             ?? facts.subject
-        self.certificateEnds.append(
+        self.certificateEnds[tenant, default: []].append(
             MetricsDirectory.CertificateEnd(
                 tenant: tenant, name: name, kind: kind, notAfter: facts.notAfter))
         return Pair(

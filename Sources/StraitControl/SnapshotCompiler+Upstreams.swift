@@ -2,6 +2,7 @@
 
 internal import StraitConfig
 internal import StraitCore
+internal import StraitRouting
 internal import StraitSnapshot
 
 extension SnapshotCompiler {
@@ -9,6 +10,7 @@ extension SnapshotCompiler {
     mutating func compileUpstreams(
         _ service: Configuration.Service, tenant: String, _ work: inout Compilation
     ) -> [UpstreamPlan] {
+        let older = self.tables.service(named: service.name, ofTenant: tenant)?.upstreams ?? []
         var plans: [UpstreamPlan] = []
         var seen: Set<SocketAddress> = []
         var left = 0
@@ -24,7 +26,8 @@ extension SnapshotCompiler {
                 }
                 plans.append(
                     self.compile(
-                        upstream, at: address, tls, service: service.name, tenant: tenant))
+                        upstream, at: address, tls, service: service.name, tenant: tenant,
+                        standing: older.first { $0.address == address }?.standing))
             }
         }
         if left > 0 {
@@ -39,29 +42,16 @@ extension SnapshotCompiler {
 
     private mutating func compile(
         _ upstream: Configuration.Upstream, at address: SocketAddress, _ tls: UpstreamPlan.TLS?,
-        service: String, tenant: String
+        service: String, tenant: String, standing: UpstreamStanding?
     ) -> UpstreamPlan {
-        let isFolded = !self.ownSeries.contains(tenant)
-        let slot = self.upstreamSlots.number(
-            of: UpstreamLabels(
-                tenant: isFolded ? Self.foldedName : tenant,
-                service: isFolded ? Self.foldedName : service,
-                address: isFolded ? Self.foldedName : address.description))
-        let key = StandingKey(tenant: tenant, service: service, address: address)
-        let standing = self.standings[key] ?? UpstreamStanding()
-        self.standings[key] = standing
+        let slot = self.series.slot(
+            UpstreamLabels(tenant: tenant, service: service, address: address.description))
         var name: HostName?
         if case .name(let host, _) = upstream.target { name = host }
         return UpstreamPlan(
             metricsSlot: slot, address: address, tls: tls, proxyHeader: upstream.proxyHeader,
             weight: UInt32(clamping: upstream.weight), isBackup: upstream.isBackup, name: name,
-            standing: standing)
-    }
-
-    /// Ends a compilation: what is known of addresses that it does not have is forgotten.
-    mutating func forgetStandings(_ services: [ServicePlan]) {
-        let used = Set(services.flatMap { $0.upstreams.map { ObjectIdentifier($0.standing) } })
-        self.standings = self.standings.filter { used.contains(ObjectIdentifier($0.value)) }
+            standing: standing ?? UpstreamStanding())
     }
 }
 

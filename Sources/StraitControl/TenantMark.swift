@@ -8,14 +8,14 @@ internal import StraitSnapshot
 /// What a tenant's part of a snapshot comes to.
 ///
 /// Equal where nothing changed for the tenant.
-package struct TenantMark: Hashable, Sendable {
+struct TenantMark: Hashable {
     private struct Service: Hashable {
         var name: String
         var hosts: [Configuration.HostPattern]
         var isDefault: Bool
         var serviceProtocol: ServiceProtocol
         var mode: ServiceMode
-        var policyID: UInt64
+        var policy: ContentDigest
         var upstreams: [Upstream]
         var timeouts: [UInt64?]
         var connectAttempts: Int
@@ -32,24 +32,19 @@ package struct TenantMark: Hashable, Sendable {
 
     private let domains: [HostName]
     private let limits: [Int]
-    private let certificates: [UInt64]
+    private let certificates: [ContentDigest]
     private let services: [Service]
 
-    private init(
-        _ tenant: TenantPlan, _ services: [ServicePlan], _ configured: Configuration.Tenant?
-    ) {
-        self.domains = configured?.domains.map(\.value) ?? []
+    /// `services` are in the order in which they are configured.
+    init(_ tenant: TenantPlan, _ services: [ServicePlan], _ configured: Configuration.Tenant) {
+        self.domains = configured.domains.map(\.value)
         self.limits = [tenant.connectionsMax, tenant.newConnectionsPerSecondMax]
         self.certificates = tenant.certificates.sets.map(\.id)
-        // Both are in the order of the file.
-        let written = configured?.services ?? []
-        self.services = services.enumerated().map { index, service in
-            let keys = written.indices.contains(index) ? written[index] : nil
-            return Service(
-                name: service.name, hosts: keys?.hosts.map(\.value) ?? [],
-                isDefault: keys?.isDefault ?? false, serviceProtocol: service.serviceProtocol,
-                mode: service.mode,
-                policyID: service.policyID,
+        self.services = zip(services, configured.services).map { service, keys in
+            Service(
+                name: service.name, hosts: keys.hosts.map(\.value), isDefault: keys.isDefault,
+                serviceProtocol: service.serviceProtocol, mode: service.mode,
+                policy: service.policy,
                 upstreams: service.upstreams.map {
                     Upstream(
                         address: $0.address, tls: $0.tls, proxyHeader: $0.proxyHeader,
@@ -57,27 +52,5 @@ package struct TenantMark: Hashable, Sendable {
                 }, timeouts: [service.connectTimeout, service.idleTimeout],
                 connectAttempts: service.connectAttempts, health: service.health)
         }
-    }
-
-    /// The marks of all tenants of a snapshot, by name.
-    static func all(
-        of snapshot: Snapshot, _ configuration: Configuration
-    ) -> [String: TenantMark] {
-        let services = Dictionary(grouping: snapshot.services) { $0.tenant.name }
-        let configured = Dictionary(
-            configuration.tenants.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
-        return Dictionary(
-            snapshot.tenants.map { tenant in
-                let name = tenant.name
-                return (name, TenantMark(tenant, services[name] ?? [], configured[name]))
-            },
-            uniquingKeysWith: { first, _ in first })
-    }
-
-    /// How many tenants came, went or changed.
-    package static func changes(
-        from old: [String: TenantMark], to new: [String: TenantMark]
-    ) -> Int {
-        Set(old.keys).union(new.keys).count { old[$0] != new[$0] }
     }
 }

@@ -8,17 +8,19 @@ internal import StraitTLS
 /// The contexts of one worker.
 struct TLSContextCache {
     private enum Key: Hashable {
-        case downstream(policy: UInt64, certificates: UInt64)
-        case upstream(policy: UInt64)
+        case downstream(policy: ContentDigest, certificates: ContentDigest)
+        case upstream(policy: ContentDigest)
     }
 
     private struct Entry {
         var context: TLSContext
-        /// What its tickets are made with; another one has the context made anew.
-        var ticketKey: [UInt8] = []
+        /// Of the keys that its tickets are made with; in another one the context is made anew.
+        var epoch: UInt64
         var lastUse: UInt64
     }
 
+    /// What tickets are made with.
+    var tickets = TicketSecrets()
     private var entries: [Key: Entry] = [:]
     private var uses: UInt64 = 0
 
@@ -29,18 +31,28 @@ struct TLSContextCache {
     mutating func downstream(
         _ service: ServicePlan, _ certificates: CertificateSet
     ) throws(TLSSetupError) -> TLSContext {
-        let key = Key.downstream(policy: service.policyID, certificates: certificates.id)
-        if let context = self.use(key, service.ticketKey) { return context }
+        let key = Key.downstream(policy: service.policy, certificates: certificates.id)
+        let hasTickets = service.givesTickets && !self.tickets.root.isEmpty
+        let epoch = hasTickets ? self.tickets.epoch : 0
+        if let context = self.use(key, epoch) { return context }
         let asks = service.clientCertificate != .none
         let settings = TLSServerSettings(
             certificates: certificates.certificates.map { ($0.chainPEM, $0.keyPEM) },
             clientAuthoritiesPEM: asks ? service.tenant.clientAuthoritiesPEM : nil,
             requiresClientCertificate: service.clientCertificate == .required,
             applicationProtocols: service.applicationProtocols.map(\.bytes),
-            sessionContext: service.sessionContext,
-            ticketKey: service.ticketKey, previousTicketKey: service.previousTicketKey,
+            sessionContext: service.policy.bytes,
+            ticketKey: hasTickets ? self.ticketKey(of: service, epoch) : [],
+            previousTicketKey: hasTickets && epoch > 0
+                ? self.ticketKey(of: service, epoch - 1) : [],
             ticketLifetimeSeconds: service.ticketLifetimeSeconds)
-        return self.keep(key, service.ticketKey, try TLSContext(server: settings))
+        return self.keep(key, epoch, try TLSContext(server: settings))
+    }
+
+    /// Another policy, which names its tenant, or another epoch: another key.
+    private func ticketKey(of service: ServicePlan, _ epoch: UInt64) -> [UInt8] {
+        let number = (0..<8).map { UInt8(truncatingIfNeeded: epoch >> UInt64(56 - 8 * $0)) }
+        return TLSTicketKey.derive(root: self.tickets.root, label: service.policy.bytes + number)
     }
 
     /// A handshake of ours with this upstream, not begun.
@@ -57,17 +69,17 @@ struct TLSContextCache {
 
     /// The context that our handshakes with this upstream use.
     private mutating func upstream(_ tls: UpstreamPlan.TLS) throws(TLSSetupError) -> TLSContext {
-        let key = Key.upstream(policy: tls.policyID)
-        if let context = self.use(key, []) { return context }
+        let key = Key.upstream(policy: tls.policy)
+        if let context = self.use(key, 0) { return context }
         let settings = TLSClientSettings(
             authoritiesPEM: tls.authoritiesPEM, chainPEM: tls.chainPEM, keyPEM: tls.keyPEM,
             verifies: tls.verifies)
-        return self.keep(key, [], try TLSContext(client: settings))
+        return self.keep(key, 0, try TLSContext(client: settings))
     }
 
-    private mutating func use(_ key: Key, _ ticketKey: [UInt8]) -> TLSContext? {
+    private mutating func use(_ key: Key, _ epoch: UInt64) -> TLSContext? {
         guard let index = self.entries.index(forKey: key),
-            self.entries.values[index].ticketKey == ticketKey
+            self.entries.values[index].epoch == epoch
         else { return nil }
         self.uses += 1
         self.entries.values[index].lastUse = self.uses
@@ -75,7 +87,7 @@ struct TLSContextCache {
     }
 
     private mutating func keep(
-        _ key: Key, _ ticketKey: [UInt8], _ context: TLSContext
+        _ key: Key, _ epoch: UInt64, _ context: TLSContext
     ) -> TLSContext {
         if self.entries[key] == nil, self.entries.count >= Limits.tlsContextsMax,
             let oldest = self.entries.min(by: { $0.value.lastUse < $1.value.lastUse })
@@ -83,8 +95,7 @@ struct TLSContextCache {
             self.entries[oldest.key] = nil
         }
         self.uses += 1
-        self.entries[key] = Entry(
-            context: context, ticketKey: ticketKey, lastUse: self.uses)
+        self.entries[key] = Entry(context: context, epoch: epoch, lastUse: self.uses)
         return context
     }
 }

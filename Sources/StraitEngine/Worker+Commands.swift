@@ -71,6 +71,7 @@ extension Worker {
             self.letGo(id)
         }
         self.snapshot = snapshot
+        self.contexts.tickets = snapshot.tickets
         for plan in snapshot.listeners {
             guard let descriptor = descriptors[plan.id] else { continue }
             if self.listeners[plan.id]?.descriptor == descriptor {

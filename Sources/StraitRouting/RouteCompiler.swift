@@ -73,7 +73,7 @@ struct RouteCompiler {
             self.releaseNames(of: number)
             // Its old services stay in it until those of the rules have taken their numbers.
             let services = self.tenants[number].services
-            self.tenants.replace(number, with: compiled)
+            self.tenants.set(number, to: compiled)
             self.tenants.change(number) { $0.services = services }
             self.numbers.tenants.append(number)
             seen[tenant.name] = number
@@ -105,7 +105,7 @@ struct RouteCompiler {
             let number: Int
             if let known = left[tenant]?.removeValue(forKey: service.name) {
                 number = known
-                self.services.replace(number, with: compiled)
+                self.services.set(number, to: compiled)
             } else {
                 number = self.services.add(compiled)
             }

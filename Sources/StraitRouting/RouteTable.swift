@@ -91,8 +91,8 @@ package struct RouteTable: Sendable {
     /// - Parameters:
     ///   - removed: Numbers of tenants that go with all that is theirs.
     ///   - rules: Tenants that come, each instead of the one with its name where there is one.
-    /// - Returns: The new table, and the numbers by which decisions speak of `rules`. A tenant keeps
-    ///   its number, and a service of its name and tenant, too.
+    /// - Returns: The new table, and the numbers by which decisions speak of `rules`. A tenant and
+    ///   a service keep the number that they had by their names.
     /// - Throws: ``RouteConflicts`` with every contradiction of `rules` in themselves and with
     ///   what stays.
     package func changed(
@@ -131,6 +131,32 @@ package struct RouteTable: Sendable {
     /// The number of the tenant with that name.
     package func tenantNumber(named name: String) -> Int? {
         self.compiled.tenantNumber(named: Array(name.utf8).span)
+    }
+
+    /// The service that a tenant has declared to be its default for a protocol.
+    package func declaredDefault(
+        _ serviceProtocol: ServiceProtocol, ofTenant tenant: Int
+    ) -> Int? {
+        self.compiled.tenants.element(tenant)?.services.lazy.map { Int($0) }.first {
+            self.compiled.services[$0].isDefault
+                && self.compiled.services[$0].serviceProtocol == serviceProtocol
+        }
+    }
+
+    /// The numbers of a tenant's services.
+    package func services(ofTenant tenant: Int) -> [Int] {
+        (self.compiled.tenants.element(tenant)?.services ?? []).map { Int($0) }
+    }
+
+    /// What is spoken by the service of that number.
+    package func serviceProtocol(of number: Int) -> ServiceProtocol? {
+        self.compiled.services.element(number)?.serviceProtocol
+    }
+
+    /// `tenant/service` of the service of that number.
+    package func serviceText(_ number: Int) -> String {
+        guard let service = self.compiled.services.element(number) else { return "" }
+        return "\(self.compiled.tenants[service.tenant].name)/\(service.name)"
     }
 
     /// The number of a service of that name.

@@ -18,8 +18,8 @@ package final class CertificatePlan: Sendable {
 
 /// Certificates that carry the same names: one per key type at most (ECDSA and RSA side by side).
 package final class CertificateSet: Sendable {
-    /// Equal for equal contents and different for different ones, over revisions.
-    package let id: UInt64
+    /// Of all certificates and keys.
+    package let id: ContentDigest
     /// The names that it carries literally.
     package let names: [HostName]
     /// The parents of the wildcards: `example.com` for `*.example.com`.
@@ -29,7 +29,7 @@ package final class CertificateSet: Sendable {
 
     /// One set; see the properties.
     package init(
-        id: UInt64, names: [HostName], wildcards: [HostName], certificates: [CertificatePlan]
+        id: ContentDigest, names: [HostName], wildcards: [HostName], certificates: [CertificatePlan]
     ) {
         self.id = id
         self.names = names

@@ -24,9 +24,9 @@ package final class Snapshot: Sendable {
     /// Its service indices point into ``services``.
     package let routes: RouteTable
     /// By the index that ``routes`` and ``ListenerScope`` speak of.
-    package let services: [ServicePlan]
+    package let services: SlotTable<ServicePlan>
     /// By the index that ``routes`` and ``ListenerScope`` speak of.
-    package let tenants: [TenantPlan]
+    package let tenants: SlotTable<TenantPlan>
     /// Deadlines where a service sets none of its own.
     package let timeouts: Timeouts
     /// Bounds of each worker and of the process.
@@ -35,12 +35,15 @@ package final class Snapshot: Sendable {
     package let access: AccessPlan
     /// Where connections to upstreams come from, by family; none: the kernel chooses.
     package let sourceAddresses: [IPAddress]
+    /// What session tickets are made with.
+    package let tickets: TicketSecrets
 
     /// One whole revision; the indices in `routes` must lie within `services` and `tenants`.
     package init(
         revision: UInt64, router: String, region: String, listeners: [ListenerPlan],
-        routes: RouteTable, services: [ServicePlan], tenants: [TenantPlan], timeouts: Timeouts,
-        limits: EngineLimits, access: AccessPlan, sourceAddresses: [IPAddress] = []
+        routes: RouteTable, services: SlotTable<ServicePlan>, tenants: SlotTable<TenantPlan>,
+        timeouts: Timeouts, limits: EngineLimits, access: AccessPlan,
+        sourceAddresses: [IPAddress] = [], tickets: TicketSecrets = TicketSecrets()
     ) {
         self.revision = revision
         self.router = router
@@ -53,6 +56,7 @@ package final class Snapshot: Sendable {
         self.limits = limits
         self.access = access
         self.sourceAddresses = sourceAddresses
+        self.tickets = tickets
     }
 
     /// The sources that can reach `address`.
@@ -254,16 +258,10 @@ package final class ServicePlan: Sendable {
     package let applicationProtocols: [ApplicationProtocol]
     /// Whether the downstream must show a certificate; only where TLS ends here.
     package let clientCertificate: ClientCertificatePolicy
-    /// Equal for equal TLS policies and different for different ones, over revisions: tickets,
-    /// contexts.
-    package let policyID: UInt64
-    /// A digest of the TLS policy, 32 bytes, the same in every process: whose ticket is good here.
-    package let sessionContext: [UInt8]
-    /// 80 bytes of ticket key for this tenant and policy, the same on every worker; empty: no
-    /// tickets.
-    package let ticketKey: [UInt8]
-    /// The key before it, whose tickets are still good; empty where there was none.
-    package let previousTicketKey: [UInt8]
+    /// Of the TLS policy, which names the tenant: whose tickets are good here, whose contexts fit.
+    package let policy: ContentDigest
+    /// Whether downstreams get tickets to resume with.
+    package let givesTickets: Bool
     /// How long a ticket is good for the downstream that has it.
     package let ticketLifetimeSeconds: UInt32
     /// Its addresses, at most ``Limits/upstreamAddressesMax``; none while its names lead nowhere.
@@ -280,14 +278,13 @@ package final class ServicePlan: Sendable {
     /// Whether TLS ends here within MySQL's own beginning, or around it.
     package var endsTLSOfMySQL: Bool { self.serviceProtocol == .mysql && self.mode.endsTLS }
 
-    /// A service; `ticketKey` has 80 bytes or none.
+    /// A service; without the optional arguments one without tickets.
     package init(
         metricsSlot: Int, tenant: TenantPlan, name: String, ownName: HostName? = nil,
         serviceProtocol: ServiceProtocol, mode: ServiceMode,
         applicationProtocols: [ApplicationProtocol],
-        clientCertificate: ClientCertificatePolicy, policyID: UInt64,
-        sessionContext: [UInt8] = [], ticketKey: [UInt8],
-        previousTicketKey: [UInt8] = [],
+        clientCertificate: ClientCertificatePolicy, policy: ContentDigest,
+        givesTickets: Bool = false,
         ticketLifetimeSeconds: UInt32 = UInt32(Limits.ticketLifetime.nanoseconds / 1_000_000_000),
         upstreams: [UpstreamPlan], connectAttempts: Int = Limits.connectAttempts,
         health: HealthPlan = HealthPlan(), connectTimeout: UInt64? = nil,
@@ -301,10 +298,8 @@ package final class ServicePlan: Sendable {
         self.mode = mode
         self.applicationProtocols = applicationProtocols
         self.clientCertificate = clientCertificate
-        self.policyID = policyID
-        self.sessionContext = sessionContext
-        self.ticketKey = ticketKey
-        self.previousTicketKey = previousTicketKey
+        self.policy = policy
+        self.givesTickets = givesTickets
         self.ticketLifetimeSeconds = ticketLifetimeSeconds
         self.upstreams = upstreams
         self.connectAttempts = connectAttempts
@@ -318,8 +313,8 @@ package final class ServicePlan: Sendable {
 package final class UpstreamPlan: Sendable {
     /// TLS towards the upstream.
     package struct TLS: Hashable, Sendable {
-        /// Equal for equal settings, over revisions: the key of the workers' contexts.
-        package var policyID: UInt64
+        /// Of the settings: the key of the workers' contexts.
+        package var policy: ContentDigest
         /// SNI, and the name (or address) that its certificate must carry.
         package var serverName: String
         /// Whether `serverName` is an IP address: verified as one, not sent as SNI.
@@ -337,10 +332,11 @@ package final class UpstreamPlan: Sendable {
 
         /// Settings of TLS towards one upstream; see the properties.
         package init(
-            policyID: UInt64, serverName: String, serverNameIsAddress: Bool, verifies: Bool = true,
+            policy: ContentDigest, serverName: String, serverNameIsAddress: Bool,
+            verifies: Bool = true,
             authoritiesPEM: [UInt8]?, chainPEM: [UInt8]? = nil, keyPEM: [UInt8]? = nil
         ) {
-            self.policyID = policyID
+            self.policy = policy
             self.serverName = serverName
             self.serverNameIsAddress = serverNameIsAddress
             self.verifies = verifies

@@ -14,16 +14,17 @@ import Testing
         let text = ConfigurationText().text
         let first = try compiling.compile(text, revision: 1)
         let second = try compiling.compile(text, revision: 2)
-        #expect(first.snapshot.services.map(\.policyID) == second.snapshot.services.map(\.policyID))
         #expect(
-            first.snapshot.services.map(\.metricsSlot)
-                == second.snapshot.services.map(\.metricsSlot))
+            first.snapshot.services.elements.map(\.policy)
+                == second.snapshot.services.elements.map(\.policy))
+        #expect(
+            first.snapshot.services.elements.map(\.metricsSlot)
+                == second.snapshot.services.elements.map(\.metricsSlot))
         #expect(first.snapshot.listeners.map(\.id) == second.snapshot.listeners.map(\.id))
         #expect(
-            first.snapshot.tenants.flatMap { $0.certificates.sets.map(\.id) }
-                == second.snapshot.tenants.flatMap { $0.certificates.sets.map(\.id) })
-        #expect(first.tenantMarks == second.tenantMarks)
-        #expect(TenantMark.changes(from: first.tenantMarks, to: second.tenantMarks) == 0)
+            first.snapshot.tenants.elements.flatMap { $0.certificates.sets.map(\.id) }
+                == second.snapshot.tenants.elements.flatMap { $0.certificates.sets.map(\.id) })
+        #expect(second.tenantsChanged(since: first) == 0)
     }
 
     @Test("a tenant's counters are one object over revisions")
@@ -124,7 +125,7 @@ import Testing
     func policies() throws {
         var compiling = Compiling()
         var text = ConfigurationText()
-        var seen: Set<UInt64> = []
+        var seen: Set<ContentDigest> = []
         let services = [
             ConfigurationText.www,
             """
@@ -141,7 +142,7 @@ import Testing
             let authority = "    client_ca: [ca.pem]\n"
             let whole = text.text.replacingFirst("    services:", with: authority + "    services:")
             let compiled = try compiling.compile(whole, revision: UInt64(index) + 1)
-            seen.insert(compiled.snapshot.services[0].policyID)
+            seen.insert(compiled.snapshot.services[0].policy)
         }
         #expect(seen.count == services.count)
     }
@@ -153,8 +154,8 @@ import Testing
         var text = ConfigurationText()
         text.services = ConfigurationText.www.replacingFirst("8080", with: "8081")
         let second = try compiling.compile(text.text, revision: 2)
-        #expect(TenantMark.changes(from: first.tenantMarks, to: second.tenantMarks) == 1)
-        #expect(TenantMark.changes(from: [:], to: second.tenantMarks) == 1)
+        #expect(second.tenantsChanged(since: first) == 1)
+        #expect(second.tenantsChanged(since: nil) == 1)
     }
 }
 
@@ -165,23 +166,22 @@ import Testing
     }
 
     @Test(
-        "a key has 80 bytes, stays within an epoch, and is another in another one"
+        "another epoch changes what keys are derived from, and no policy"
     )
     func epochs() throws {
         var compiling = Compiling()
         let text = ConfigurationText().text
-        let first = try compiling.compile(text, revision: 1, epoch: 0).snapshot.services[0]
-        let again = try compiling.compile(text, revision: 2, epoch: 0).snapshot.services[0]
-        let later = try compiling.compile(text, revision: 3, epoch: 1).snapshot.services[0]
-        #expect(first.ticketKey.count == 80)
-        #expect(first.ticketKey == again.ticketKey)
-        #expect(first.ticketKey != later.ticketKey)
-        #expect(first.previousTicketKey.isEmpty)
-        #expect(later.previousTicketKey == first.ticketKey, "its tickets are still good")
-        #expect(first.policyID == later.policyID, "another policy's tickets would not be")
+        let first = try compiling.compile(text, revision: 1, epoch: 0).snapshot
+        let later = try compiling.compile(text, revision: 2, epoch: 1).snapshot
+        #expect(first.services[0].givesTickets)
+        #expect(first.tickets.root.count == 32)
+        #expect(later.tickets == TicketSecrets(root: first.tickets.root, epoch: 1))
+        #expect(
+            first.services[0].policy == later.services[0].policy,
+            "another policy's tickets would not be good")
     }
 
-    @Test("two tenants with equal policies have unrelated keys")
+    @Test("two tenants with equal keys have different policies, from which ticket keys derive")
     func tenants() throws {
         var text = ConfigurationText()
         text.more = """
@@ -194,16 +194,15 @@ import Testing
             """
         var compiling = Compiling()
         let services = try compiling.compile(text.text).snapshot.services
-        #expect(services.map(\.ticketKey.count) == [80, 80])
-        #expect(services[0].ticketKey != services[1].ticketKey)
-        #expect(services[0].policyID != services[1].policyID)
+        #expect(services.elements.map(\.givesTickets) == [true, true])
+        #expect(services[0].policy != services[1].policy)
     }
 
     @Test("passthrough gives no tickets")
     func passthrough() throws {
         var text = ConfigurationText()
         text.services = ConfigurationText.www.replacingFirst("terminate", with: "passthrough")
-        #expect(try Self.service(text.text, epoch: 0).ticketKey.isEmpty)
+        #expect(try !Self.service(text.text, epoch: 0).givesTickets)
     }
 
     @Test("a service that asks for certificates gives no tickets")
@@ -213,7 +212,7 @@ import Testing
             "mode: terminate,", with: "mode: terminate, client_certificate: optional,")
         let whole = text.text.replacingFirst(
             "    services:", with: "    client_ca: [ca.pem]\n    services:")
-        #expect(try Self.service(whole, epoch: 0).ticketKey.isEmpty)
+        #expect(try !Self.service(whole, epoch: 0).givesTickets)
     }
 }
 

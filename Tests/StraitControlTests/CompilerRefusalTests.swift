@@ -4,6 +4,7 @@ import Foundation
 import StraitConfig
 import StraitControl
 import StraitCore
+import StraitRouting
 import StraitSnapshot
 import Testing
 
@@ -51,7 +52,7 @@ import Testing
         var attempt = compiling
         #expect(throws: ConfigurationRefused.self) { try attempt.compile(bad.text, revision: 2) }
         let after = try compiling.compile(ConfigurationText().text, revision: 2)
-        #expect(after.snapshot.services[0].policyID == before.snapshot.services[0].policyID)
+        #expect(after.snapshot.services[0].policy == before.snapshot.services[0].policy)
     }
 
     @Test("a terminated host without a certificate is a problem on the line of the host")

@@ -4,6 +4,7 @@ import Foundation
 import StraitControl
 import StraitCore
 import StraitEngine
+import StraitRouting
 import StraitSnapshot
 import Testing
 

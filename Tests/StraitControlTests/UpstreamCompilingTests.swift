@@ -3,6 +3,7 @@
 import StraitConfig
 import StraitControl
 import StraitCore
+import StraitRouting
 import StraitSnapshot
 import Testing
 

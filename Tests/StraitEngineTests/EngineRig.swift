@@ -246,7 +246,8 @@ struct RawSetup {
         self.address = try #require(Sockets.localAddress(self.listener))
         let domain = try #require(HostName("acme.example.com"))
         let certificates = CertificateSet(
-            id: 1, names: [], wildcards: [domain], certificates: [TestCertificate.plan])
+            id: ContentDigest(only: 1), names: [], wildcards: [domain],
+            certificates: [TestCertificate.plan])
         let tenant = TenantPlan(
             name: "acme", certificates: CertificateTable(sets: [certificates]),
             clientAuthoritiesPEM: [],
@@ -255,7 +256,7 @@ struct RawSetup {
             metricsSlot: 1, tenant: tenant, name: "echo", serviceProtocol: serviceProtocol,
             mode: mode, applicationProtocols: applicationProtocols,
             clientCertificate: clientCertificate,
-            policyID: 1, ticketKey: [],
+            policy: ContentDigest(only: 1), givesTickets: true,
             upstreams: upstreams.enumerated().map {
                 UpstreamPlan(
                     metricsSlot: $0.offset, address: $0.element,

@@ -125,7 +125,8 @@ struct HealthCheckTests {
         let namer = try Namer("J\0\0\0\u{0A}11.4.2-MariaDB\0")
         defer { namer.end() }
         let tls = UpstreamPlan.TLS(
-            policyID: 1, serverName: "a.test", serverNameIsAddress: false, authoritiesPEM: nil)
+            policy: ContentDigest(only: 1), serverName: "a.test", serverNameIsAddress: false,
+            authoritiesPEM: nil)
         let (setup, plan) = try self.checked(
             namer.address, .greeting, tls: tls, serviceProtocol: .mysql)
         defer { setup.end() }

@@ -203,7 +203,8 @@ struct MySQLEngineTests {
         let setup = try self.setup([bad.address])
         defer { setup.end() }
         let tls = UpstreamPlan.TLS(
-            policyID: 1, serverName: "a.test", serverNameIsAddress: false, verifies: false,
+            policy: ContentDigest(only: 1), serverName: "a.test", serverNameIsAddress: false,
+            verifies: false,
             authoritiesPEM: nil)
         try setup.use(
             [

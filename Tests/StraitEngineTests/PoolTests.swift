@@ -4,6 +4,7 @@ import Glibc
 import StraitCore
 import StraitEngine
 import StraitPosix
+import StraitRouting
 import StraitSnapshot
 import Testing
 
@@ -29,8 +30,8 @@ extension RawSetup {
         let service = ServicePlan(
             metricsSlot: 1, tenant: old.tenant, name: old.name,
             serviceProtocol: old.serviceProtocol, mode: old.mode,
-            applicationProtocols: old.applicationProtocols, clientCertificate: .none, policyID: 1,
-            ticketKey: [], upstreams: upstreams, connectAttempts: attempts, health: health)
+            applicationProtocols: old.applicationProtocols, clientCertificate: .none,
+            policy: old.policy, upstreams: upstreams, connectAttempts: attempts, health: health)
         try self.apply(
             Snapshot(
                 revision: revision, router: "r-1", region: "test",

@@ -18,25 +18,14 @@ private final class Ticket {
 
 @Suite("A worker, when the ticket keys change", .serialized, .timeLimit(.minutes(1)))
 struct TicketKeyTests {
-    private static func key(_ number: UInt8) -> [UInt8] {
-        TLSTicketKey.derive(root: [1, 2, 3], label: [number])
-    }
-
-    /// The service with the keys of a revision, from 2 on, all else equal.
+    /// The snapshot with the keys of a revision, from 2 on, all else equal.
     private func snapshot(_ setup: RawSetup, revision: UInt64) -> Snapshot {
         let old = setup.snapshot
-        let services = old.services.map { service in
-            ServicePlan(
-                metricsSlot: service.metricsSlot, tenant: service.tenant, name: service.name,
-                serviceProtocol: service.serviceProtocol, mode: service.mode,
-                applicationProtocols: [], clientCertificate: .none, policyID: service.policyID,
-                ticketKey: Self.key(UInt8(revision)),
-                previousTicketKey: Self.key(UInt8(revision - 1)), upstreams: service.upstreams)
-        }
         return Snapshot(
             revision: revision, router: old.router, region: old.region, listeners: old.listeners,
-            routes: old.routes, services: services, tenants: old.tenants, timeouts: old.timeouts,
-            limits: old.limits, access: old.access)
+            routes: old.routes, services: old.services, tenants: old.tenants,
+            timeouts: old.timeouts, limits: old.limits, access: old.access,
+            tickets: TicketSecrets(root: [1, 2, 3], epoch: revision))
     }
 
     /// One connection in TLS 1.2, where the ticket comes within the handshake.

@@ -13,7 +13,8 @@ struct UpstreamProtocolTests {
             upstreams: [upstream.address], serviceProtocol: .web, mode: .terminate,
             listenerProtocols: .tls, applicationProtocols: [.http2, .http11])
         let tls = UpstreamPlan.TLS(
-            policyID: 1, serverName: "echo.acme.example.com", serverNameIsAddress: false,
+            policy: ContentDigest(only: 1), serverName: "echo.acme.example.com",
+            serverNameIsAddress: false,
             verifies: false, authoritiesPEM: nil)
         try setup.use([UpstreamPlan(metricsSlot: 0, address: upstream.address, tls: tls)])
         return setup

@@ -1,11 +1,12 @@
-// The fuzz target of changes: bytes choose rules that come and go, tenant by tenant, and the changed
+// The fuzz target of changes: bytes choose rules that come and go, tenant by tenant, and a changed
 // table must decide as the reference does about all rules that are left. No test library here.
 
 import StraitCore
 import StraitRouting
 
-/// Makes up to four changes, each of which must be refused exactly if what would be left contradicts
-/// itself, and asks after each.
+/// Makes up to four changes, and asks after each.
+///
+/// Each must be refused just where what would be left contradicts itself.
 func fuzzRouteChanges(_ input: [UInt8], _ sights: inout RouteFuzzSights) {
     var choices = ByteChoices(input)
     var mirror = TableMirror()

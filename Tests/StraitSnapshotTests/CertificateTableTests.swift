@@ -5,12 +5,13 @@ import StraitSnapshot
 import Testing
 
 /// A set with these names; those that begin with `*.` are wildcards.
-private func certificates(_ id: UInt64, _ names: String...) -> CertificateSet {
+private func certificates(_ number: UInt64, _ names: String...) -> CertificateSet {
     let wildcards = names.filter { $0.hasPrefix("*.") }.compactMap {
         HostName(String($0.dropFirst(2)))
     }
     let exact = names.filter { !$0.hasPrefix("*.") }.compactMap { HostName($0) }
-    return CertificateSet(id: id, names: exact, wildcards: wildcards, certificates: [])
+    return CertificateSet(
+        id: ContentDigest(only: number), names: exact, wildcards: wildcards, certificates: [])
 }
 
 @Suite("CertificateTable") struct CertificateTableTests {
@@ -31,7 +32,7 @@ private func certificates(_ id: UInt64, _ names: String...) -> CertificateSet {
             ("WWW.Acme.Example.Com.", 1),
         ])
     func found(name: String, id: UInt64) throws {
-        #expect(Self.table.set(for: try #require(HostName(name)))?.id == id)
+        #expect(Self.table.set(for: try #require(HostName(name)))?.id == ContentDigest(only: id))
     }
 
     @Test(

@@ -4,6 +4,7 @@
 internal import StraitCore
 internal import StraitEngine
 internal import StraitPosix
+internal import StraitRouting
 internal import StraitSnapshot
 internal import StraitState
 
@@ -65,7 +66,7 @@ extension ControlPlane {
 
     /// The plans of this process that another one's answer names; nil where it has none such.
     private func target(of answer: CancelKeyAnswer) -> CancelTarget? {
-        let service = self.live?.snapshot.services.first {
+        let service = self.live?.snapshot.services.elements.first {
             $0.tenant.name == answer.tenant && $0.name == answer.service
         }
         let upstream = service?.upstreams.first { $0.address.description == answer.upstream }

@@ -3,6 +3,7 @@
 
 internal import StraitCore
 internal import StraitPosix
+internal import StraitRouting
 internal import StraitSnapshot
 internal import StraitState
 internal import StraitTLS
@@ -102,19 +103,31 @@ struct HealthJudge: ~Copyable {
     // MARK: Targets
 
     private mutating func apply(_ snapshot: Snapshot) {
+        let before = self.snapshot?.services ?? SlotTable()
         self.snapshot = snapshot
-        var wanted: Set<ObjectIdentifier> = []
-        for service in snapshot.services
-        where service.upstreams.count > 1 || service.health.check != .off {
-            for upstream in service.upstreams {
-                let isNew = wanted.insert(ObjectIdentifier(upstream.standing)).inserted
-                if isNew { self.judge(service, upstream) }
+        var gone: Set<ObjectIdentifier> = []
+        var wanted: [ObjectIdentifier: (ServicePlan, UpstreamPlan)] = [:]
+        snapshot.services.forEachChange(since: before) { old, new in
+            guard old !== new else { return }
+            for upstream in Self.judged(old) { gone.insert(ObjectIdentifier(upstream.standing)) }
+            guard let new else { return }
+            for upstream in Self.judged(new) {
+                wanted[ObjectIdentifier(upstream.standing)] = (new, upstream)
             }
         }
-        for (identifier, place) in self.places where !wanted.contains(identifier) {
-            self.places[identifier] = nil
+        for (service, upstream) in wanted.values { self.judge(service, upstream) }
+        for identifier in gone where wanted[identifier] == nil {
+            guard let place = self.places.removeValue(forKey: identifier) else { continue }
             self.forget(place)
         }
+    }
+
+    /// The addresses that there is something to judge about.
+    private static func judged(_ service: ServicePlan?) -> [UpstreamPlan] {
+        guard let service, service.upstreams.count > 1 || service.health.check != .off else {
+            return []
+        }
+        return service.upstreams
     }
 
     private mutating func judge(_ service: ServicePlan, _ upstream: UpstreamPlan) {

@@ -81,7 +81,7 @@ final class HealthTarget {
         if let tls = self.upstream.tls { return tls }
         let host = self.service.health.host
         return UpstreamPlan.TLS(
-            policyID: .max, serverName: host,
+            policy: ContentDigest(only: 1), serverName: host,
             serverNameIsAddress: host.isEmpty || IPAddress(host) != nil, verifies: false,
             authoritiesPEM: nil)
     }

@@ -1,0 +1,84 @@
+// Which series tenants count in: some have their own, the others share those of `other`.
+
+internal import StraitCore
+internal import StraitRouting
+package import StraitSnapshot
+
+/// Slots of metrics, kept over revisions.
+package struct MetricsSeries: Sendable {
+    /// The tenant name in the series of tenants that have none of their own.
+    static let foldedName = "other"
+
+    private var services = Numbering<ServiceLabels>(first: [.unknown])
+    private var upstreams = Numbering<UpstreamLabels>()
+    /// Tenants with series of their own.
+    private var own: Set<String> = []
+    /// How many may have some.
+    private var countMax = 0
+
+    /// Nobody has any.
+    package init() {}
+
+    /// Gives tenants series of their own, the first in alphabetical order.
+    ///
+    /// So it is the same after a restart and on every router with these tenants, and does not
+    /// depend on who stands where in the file.
+    mutating func chooseTenants(_ names: [String], count: Int) {
+        self.own = Set(names.sorted().prefix(count))
+        self.countMax = count
+    }
+
+    /// A tenant comes: it gets series of its own while there are some.
+    mutating func add(_ tenant: String) {
+        if self.own.count < self.countMax { self.own.insert(tenant) }
+    }
+
+    /// A tenant goes, and leaves its place to one that comes.
+    mutating func remove(_ tenant: String) { self.own.remove(tenant) }
+
+    /// Whether a tenant has series of its own.
+    func hasOwn(_ tenant: String) -> Bool { self.own.contains(tenant) }
+
+    /// The slot of a service.
+    mutating func slot(_ labels: ServiceLabels) -> Int {
+        guard !self.hasOwn(labels.tenant) else { return self.services.number(of: labels) }
+        var folded = labels
+        folded.tenant = Self.foldedName
+        folded.service = Self.foldedName
+        return self.services.number(of: folded)
+    }
+
+    /// The slot of an address.
+    mutating func slot(_ labels: UpstreamLabels) -> Int {
+        guard !self.hasOwn(labels.tenant) else { return self.upstreams.number(of: labels) }
+        let name = Self.foldedName
+        return self.upstreams.number(of: UpstreamLabels(tenant: name, service: name, address: name))
+    }
+
+    /// What the slots of a snapshot stand for.
+    package func directory(of snapshot: Snapshot, _ tables: TenantTables) -> MetricsDirectory {
+        var directory = MetricsDirectory()
+        directory.services = self.services.things
+        directory.upstreams = self.upstreams.things
+        snapshot.services.forEach { _, service in
+            directory.liveServices.insert(service.metricsSlot)
+            for upstream in service.upstreams {
+                directory.liveUpstreams.insert(upstream.metricsSlot)
+            }
+            if !self.hasOwn(service.tenant.name) { directory.foldedServices += 1 }
+        }
+        directory.listeners = Dictionary(
+            snapshot.listeners.map { ($0.id, $0.name) }, uniquingKeysWith: { first, _ in first })
+        tables.facts.forEach { _, facts in
+            if self.hasOwn(facts.name) { directory.certificates += facts.certificateEnds }
+        }
+        return directory
+    }
+}
+
+extension CompiledConfiguration {
+    /// What the numbers in metrics stand for.
+    package var directory: MetricsDirectory {
+        self.series.directory(of: self.snapshot, self.tables)
+    }
+}
