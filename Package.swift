@@ -121,7 +121,7 @@ if !engineOnly {
             name: "StraitControl",
             dependencies: [
                 "StraitCore", "StraitWire", "StraitRouting", "StraitState", "StraitSnapshot",
-                "StraitEngine", "StraitConfig", "StraitPosix", "StraitTLS",
+                "StraitEngine", "StraitConfig", "StraitStore", "StraitPosix", "StraitTLS",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ], swiftSettings: asynchronous),
@@ -130,7 +130,7 @@ if !engineOnly {
         .target(
             name: "StraitAPI",
             dependencies: [
-                "StraitCore", "StraitControl",
+                "StraitCore", "StraitConfig", "StraitStore", "StraitControl",
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "NIOCore", package: "swift-nio"),

@@ -12,10 +12,10 @@ internal import StraitCore
 ///
 /// It answers until the control plane has ended.
 package struct AdminAPI: Service {
-    private let control: ControlPlane
+    let control: ControlPlane
     private let socket: AdminSocket
     private let logger: Logger
-    private let bounds: Bounds
+    let bounds: Bounds
     private let whenListening: @Sendable () -> Void
 
     /// - Parameters:
@@ -77,6 +77,7 @@ package struct AdminAPI: Service {
         self.addHealth(to: router)
         self.addConnections(to: router)
         self.addActs(to: router)
+        self.addTenants(to: router)
         return router
     }
 

@@ -64,6 +64,8 @@ package struct Configuration: Sendable, Equatable {
     package var workers: Int?
     /// Where operators ask.
     package var admin: Admin
+    /// Where tenants are kept instead of the file; nil: ``tenants`` are all.
+    package var registry: Registry?
     /// In the order of the file; at least one.
     package var listeners: [Listener]
     /// In the order of the file; may be empty.
@@ -103,6 +105,14 @@ extension Configuration {
     package struct Admin: Sendable, Equatable {
         /// Absolute, at most 107 bytes.
         package var unixPath: String
+        /// Where it stands.
+        package var place: SourcePlace
+    }
+
+    /// The registry of this router.
+    package struct Registry: Sendable, Equatable {
+        /// Of the SQLite file, absolute.
+        package var path: String
         /// Where it stands.
         package var place: SourcePlace
     }

@@ -104,6 +104,7 @@ extension ConfigurationProblem {
         case listenerNotOpened = "E2506"
         case lastTenantGone = "E2507"
         case tooFewDescriptors = "E2508"
+        case registryUnusable = "E2509"
         // Warnings.
         case keyReadableByAll = "W2401"
         case verificationOff = "W2402"
@@ -167,6 +168,7 @@ extension ConfigurationProblem {
             case .h2Coalesces: "With h2 a browser would reach a service by another one's name."
             case .listenerNotOpened: "An address cannot be listened on."
             case .lastTenantGone: "A reload would take the last tenant away."
+            case .registryUnusable: "The registry cannot be read."
             case .tooFewDescriptors: "The process may not open enough files for its listeners."
             case .certificateExpired: "A certificate is not valid at this time."
             case .certificateExpiresSoon: "A certificate expires within 7 days."

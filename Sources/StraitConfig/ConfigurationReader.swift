@@ -148,6 +148,7 @@ extension Section {
             router: self.name("router"),
             workers: self.integer("workers"),
             admin: self.section("admin").admin(),
+            registry: self.mentions("registry") ? self.section("registry").registry() : nil,
             listeners: self.sections("listeners").map { $0.listener() },
             tenants: self.sections("tenants").map { $0.tenant() },
             defaults: references,
@@ -176,6 +177,20 @@ extension Section {
                 remedy: "write a shorter path, as in /run/strait/admin.sock")
         }
         return .init(unixPath: path, place: self.place(of: "unix"))
+    }
+
+    private func registry() -> Configuration.Registry? {
+        guard self.mentions("path") else {
+            self.report(
+                .missingKey, "path", found: "no \"path\"", expected: KeyType.newFile.expectation,
+                remedy: "add path: registry.db")
+            return nil
+        }
+        guard let text = self.text("path") else { return nil }
+        let path = self.resolved(text)
+        let place = self.place(of: "path")
+        self.context.checkFolder(ofFile: path, at: place)
+        return .init(path: path, place: place)
     }
 
     private func timeouts() -> Configuration.TimeoutSettings {

@@ -171,7 +171,7 @@ struct TenantCheck {
             return
         }
         if self.tenant.clientAuthorities.isEmpty,
-            !self.context.hasProblem(under: "\(self.tenant.place.path).client_ca")
+            !self.context.hasProblem(under: self.tenant.place.inside("client_ca", nil).path)
         {
             self.context.report(
                 .keyNeedsAnother, at: place,

@@ -35,7 +35,15 @@ extension Configuration {
         }
         self.checkDefaults(context)
         self.checkTimeouts(section)
-        if self.tenants.isEmpty, !context.hasErrors {
+        if let registry, let tenant = self.tenants.first {
+            context.report(
+                .keysExclude, at: tenant.place,
+                found: "tenants beside a registry "
+                    + "(line \(registry.place.line))",
+                expected: "tenants in one of the two",
+                remedy: "move them: strait import FILE; or take registry out")
+        }
+        if self.registry == nil, self.tenants.isEmpty, !context.hasErrors {
             context.report(
                 .nothingToServe, at: section.place(of: "tenants"), found: "no tenants",
                 expected: "at least one tenant with a service",
@@ -104,7 +112,10 @@ extension Configuration {
 
     /// Reports a tenant that is not there, unless one could not be read and may be it.
     func reportUnknownTenant(_ name: String, at place: SourcePlace, context: ReadingContext) {
-        guard !name.isEmpty, !self.tenants.contains(where: \.name.isEmpty) else { return }
+        // What a registry has is known when the router runs.
+        guard self.registry == nil, !name.isEmpty,
+            !self.tenants.contains(where: \.name.isEmpty)
+        else { return }
         let names = self.tenants.map(\.name)
         let nearest = nearestWord(to: name, in: names)
         let meant = nearest.flatMap { self.tenant(named: $0) }

@@ -13,8 +13,14 @@ indirect enum KeyType: Sendable, Equatable {
     case file
     /// One of these words, or the path of a file.
     case fileOr([String])
+    /// The path of a file that is made where it is not there.
+    case newFile
     /// The path of a UNIX socket, at most 107 bytes.
     case socketPath
+    /// The name of a certificate or of authorities that a registry has.
+    case registeredName
+    /// One of these words, or such a name.
+    case registeredNameOr([String])
     case listenerAddress
     case upstreamAddress
     case hostName
@@ -81,6 +87,10 @@ extension KeyType {
         case .choice(let words): ReadingContext.alternatives(words)
         case .file: "the path of a file"
         case .fileOr(let words): ReadingContext.alternatives(words + ["the path of a file"])
+        case .registeredName: "the name of one that the tenant has in the registry"
+        case .registeredNameOr(let words):
+            ReadingContext.alternatives(words + ["the name of one that the tenant has"])
+        case .newFile: "the path of a file in a folder that exists"
         case .socketPath: "the path of a UNIX socket"
         case .listenerAddress: "IP:PORT, [IPV6]:PORT or unix:/path"
         case .upstreamAddress: "tcp://HOST:PORT, tls://HOST:PORT, unix:/path or tls+unix:/path"

@@ -26,6 +26,9 @@ enum Keys {
         Key(
             "tenants", .sections(tenant, 0...tenantsMax), note: "none",
             "Owners of names, services, certificates and limits."),
+        Key(
+            "registry", .section(registry),
+            "Keeps the tenants instead of this file; they change while traffic flows."),
         Key("defaults", .section(defaults), "Services for protocols that carry no name."),
         Key("timeouts", .section(timeouts), "Deadlines; the first four end when relaying begins."),
         Key("limits", .section(limits), "Bounds of the whole process."),
@@ -44,6 +47,12 @@ enum Keys {
         Key(
             "unix", .socketPath, default: "/run/strait/admin.sock",
             "UNIX socket of the operators; a relative path starts at this file's folder.")
+    ]
+
+    static let registry: [Key] = [
+        Key(
+            "path", .newFile, example: "/var/lib/strait/registry.db",
+            "SQLite file with the tenants, made where it is not there; no `tenants` beside it.")
     ]
 
     static let defaults: [Key] = [

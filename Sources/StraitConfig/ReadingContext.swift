@@ -9,14 +9,18 @@ final class ReadingContext {
     /// The folder that paths in the file start from, absolute.
     let folder: String
     let checksFiles: Bool
+    /// The tenant of a registry that is read: what is a file in a file is a name of something that
+    /// the tenant has.
+    let registeredTenant: String?
     private(set) var problems: [ConfigurationProblem] = []
     /// The whole file, once it was read.
     var root: YAMLNode?
 
-    init(file: String, folder: String, checksFiles: Bool) {
+    init(file: String, folder: String, checksFiles: Bool, registeredTenant: String? = nil) {
         self.file = file
         self.folder = folder
         self.checksFiles = checksFiles
+        self.registeredTenant = registeredTenant
     }
 
     /// Whether one of the problems is an error.

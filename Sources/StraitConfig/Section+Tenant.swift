@@ -19,9 +19,11 @@ extension Section {
             domains: self.uniqueTexts("domains").compactMap { text in
                 self.hostName(text).map { .init(value: $0, place: text.place) }
             },
-            certificates: self.sections("certificates").compactMap {
-                $0.certificateFiles(chain: "chain", key: "key", place: $0.place)
-            },
+            certificates: self.context.registeredTenant != nil
+                ? []
+                : self.sections("certificates").compactMap {
+                    $0.certificateFiles(chain: "chain", key: "key", place: $0.place)
+                },
             clientAuthorities: self.uniqueTexts("client_ca").compactMap { self.file($0) },
             connectionsMax: limits.integer("connections") ?? 0,
             newConnectionsPerSecondMax: limits.integer("new_connections_per_second") ?? 0,
@@ -156,7 +158,8 @@ extension Section {
         _ target: Configuration.Upstream.Target?
     ) -> Configuration.Upstream.TLS? {
         guard target != nil else { return nil }
-        for name in ["ca", "server_name", "certificate", "key", "verify"] where self.has(name) {
+        for name in ["ca", "server_name", "certificate", "key", "verify"]
+        where self.keys.contains(where: { $0.name == name }) && self.has(name) {
             guard name != "verify" || self.flag(name) == false else { continue }
             self.report(
                 .keyNeedsAnother, name, found: "\(name), for an upstream without TLS",
@@ -228,6 +231,9 @@ extension Section {
     }
 
     private func upstreamCertificate() -> Configuration.CertificateFiles? {
+        if let tenant = self.context.registeredTenant {
+            return self.registeredCertificate(of: tenant)
+        }
         switch (self.mentions("certificate"), self.mentions("key")) {
         case (true, true):
             return self.certificateFiles(
@@ -241,6 +247,20 @@ extension Section {
                 remedy: "add \(lacks): FILE.pem, or take \(has) out")
             return nil
         }
+    }
+}
+
+extension Section {
+    /// Chain and key under one name.
+    private func registeredCertificate(
+        of tenant: String
+    ) -> Configuration.CertificateFiles? {
+        guard let text = self.text("certificate") else { return nil }
+        let located = Configuration.Located(value: text, place: self.place(of: "certificate"))
+        let chain = self.registered(located) { RegisteredFile.chain($0, of: tenant) }
+        let key = self.registered(located) { RegisteredFile.key($0, of: tenant) }
+        guard let chain, let key else { return nil }
+        return .init(chain: chain, key: key, place: located.place)
     }
 }
 

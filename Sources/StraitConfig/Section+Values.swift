@@ -96,6 +96,9 @@ extension Section {
 
     /// A file by its path, resolved, and checked unless checks are off.
     func file(_ text: Configuration.Located<String>) -> Configuration.FileReference? {
+        if let tenant = self.context.registeredTenant {
+            return self.registered(text) { RegisteredFile.authority($0, of: tenant) }
+        }
         guard !text.value.isEmpty, !text.value.utf8.contains(0) else {
             self.context.report(
                 .malformedText, at: text.place, found: ReadingContext.quoted(text.value),
@@ -121,6 +124,20 @@ extension Section {
         guard let chainFile = self.file(chain), let keyFile = self.file(key) else { return nil }
         self.context.checkPrivate(keyFile)
         return .init(chain: chainFile, key: keyFile, place: place)
+    }
+
+    /// What a registry has under a name; reported when it is no name.
+    func registered(
+        _ text: Configuration.Located<String>, at path: (String) -> String
+    ) -> Configuration.FileReference? {
+        guard Self.isName(text.value) else {
+            self.context.report(
+                .malformedName, at: text.place, found: ReadingContext.quoted(text.value),
+                expected: KeyType.registeredName.expectation,
+                remedy: "write its name: a-z, 0-9, - and _")
+            return nil
+        }
+        return .init(path: path(text.value), place: text.place)
     }
 
     /// `tenant/service`; reported when it is not.

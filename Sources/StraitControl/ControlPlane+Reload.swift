@@ -6,6 +6,7 @@ internal import StraitCore
 internal import StraitEngine
 internal import StraitPosix
 internal import StraitSnapshot
+internal import StraitStore
 internal import StraitTLS
 
 /// What a change came to.
@@ -113,6 +114,7 @@ extension ControlPlane {
         } catch {
             switch error {
             case .configuration(let refused): return self.refuse(refused.problems, trigger: trigger)
+            case .registry(let error): return self.refuse(error, trigger: trigger)
             case .draining: return .draining
             }
         }
@@ -151,6 +153,17 @@ extension ControlPlane {
         return .refused(revision: revision, problems)
     }
 
+    private func refuse(_ error: StoreError, trigger: String) -> ReloadOutcome {
+        self.refuse(
+            [
+                ConfigurationProblem(
+                    .registryUnusable, file: self.path,
+                    place: SourcePlace(line: 0, column: 0, path: "registry"), found: error.text,
+                    expected: "a registry that can be read",
+                    remedy: "mend it, and reload; what is live stays until then")
+            ], trigger: trigger)
+    }
+
     private func filesAreUnchanged(_ live: CompiledConfiguration) -> Bool {
         var files = FileContents()
         for (path, digest) in live.files {
@@ -167,6 +180,9 @@ extension ControlPlane {
     private func warnOfFixedSettings(old: Configuration, new: Configuration) {
         if old.workers != new.workers {
             self.logger.warning("workers: the number of workers changes at the next start only")
+        }
+        if old.registry?.path != new.registry?.path {
+            self.logger.warning("registry: the file changes at the next start only")
         }
         if old.admin.unixPath != new.admin.unixPath {
             self.logger.warning("admin.unix: the path changes at the next start only")

@@ -9,6 +9,7 @@ internal import StraitEngine
 internal import StraitPosix
 internal import StraitSnapshot
 internal import StraitState
+internal import StraitStore
 internal import StraitTLS
 internal import Synchronization
 
@@ -18,6 +19,8 @@ package enum StartFailure: Error, Sendable {
     case engine(String)
     /// The process that offered its listeners has ended: nothing is known of who accepts.
     case notTakenOver
+    /// The registry cannot be used; why.
+    case registry(String)
 }
 
 /// Why a change was not made.
@@ -25,6 +28,8 @@ enum ChangeRefused: Error {
     case configuration(ConfigurationRefused)
     /// The router is on its way out.
     case draining
+    /// The registry cannot be read.
+    case registry(StoreError)
 }
 
 /// Desired state, live state, and the way from one to the other.
@@ -46,6 +51,11 @@ package actor ControlPlane: Service {
     nonisolated let logLinesDropped: @Sendable () -> UInt64
     nonisolated let names: NameWatcher
     nonisolated let serviceManager: ServiceManager
+    /// Where tenants are kept; nil: the file has them.
+    nonisolated package let registry: Registry?
+    var registryFacts = RegistryFacts()
+    /// At which revision of the registry its oldest commits are forgotten next.
+    var compactAfter: UInt64 = 0
     let fleet: WorkerFleet
     let started: Timestamp
 
@@ -109,6 +119,13 @@ package actor ControlPlane: Service {
         logLinesDropped: @escaping @Sendable () -> UInt64
     ) throws(StartFailure) {
         self.path = path
+        do throws(StoreError) {
+            self.registry = try configuration.registry.map { place throws(StoreError) in
+                Registry(store: try SQLiteStore(path: place.path))
+            }
+        } catch {
+            throw .registry(error.text)
+        }
         self.logger = logger
         self.serviceManager = serviceManager
         self.logLinesDropped = logLinesDropped
@@ -169,6 +186,7 @@ package actor ControlPlane: Service {
             switch error {
             case .configuration(let refused): throw .refused(refused)
             case .draining: throw .notTakenOver
+            case .registry(let error): throw .registry(error.text)
             }
         }
         if let predecessor = self.handOver.predecessor,
@@ -190,6 +208,7 @@ package actor ControlPlane: Service {
         await withTaskGroup(of: Void.self) { group in
             group.addTask { await self.watch() }
             group.addTask { await self.followNames() }
+            group.addTask { await self.followRegistry() }
             group.addTask { await self.followCancelQuestions() }
             group.addTask {
                 for await _ in self.reloadSignals.stream {
@@ -221,27 +240,46 @@ package actor ControlPlane: Service {
     ) async throws(ChangeRefused) -> PreparedChange {
         let begin = monotonicNow()
         let names = configuration.upstreamNames
-        let before = self.live?.configuration.upstreamNames ?? []
+        let before = self.live?.tables.upstreamNames ?? []
         self.names.watch(names.union(before))
         await self.names.firstAnswers(of: names)
         // A drain that began meanwhile has closed the listeners; they are not opened again.
         guard self.stage != .draining else { throw .draining }
-        do throws(ConfigurationRefused) {
+        do throws(ChangeRefused) {
             var compiler = self.compiler
-            let compiled = try compiler.compile(
-                configuration, revision: self.newestRevision &+ 1, epoch: self.epoch,
-                now: Timestamp(nanoseconds: wallClockNanoseconds()),
-                addresses: self.names.addresses)
+            let (compiled, registryRevision) = try await self.compile(configuration, &compiler)
             let compiledAt = monotonicNow()
             let sockets = try self.openSockets(for: compiled)
-            self.names.watch(names)
+            self.names.watch(names.union(compiled.tables.upstreamNames))
             if compiled.warnings != self.live?.warnings { self.report(compiled.warnings) }
             return PreparedChange(
-                compiled: compiled, compiler: compiler, sockets: sockets, begin: begin,
+                compiled: compiled, compiler: compiler, sockets: sockets,
+                registryRevision: registryRevision, begin: begin,
                 compiledAt: compiledAt, boundAt: monotonicNow())
         } catch {
             self.names.watch(before)
+            throw error
+        }
+    }
+
+    /// Compiles the file, and what the registry has where there is one.
+    private func compile(
+        _ configuration: Configuration, _ compiler: inout SnapshotCompiler
+    ) async throws(ChangeRefused) -> (CompiledConfiguration, registry: UInt64?) {
+        let compiled: CompiledConfiguration
+        do throws(ConfigurationRefused) {
+            compiled = try compiler.compile(
+                configuration, revision: self.newestRevision &+ 1, epoch: self.epoch,
+                now: Timestamp(nanoseconds: wallClockNanoseconds()),
+                addresses: self.names.addresses)
+        } catch {
             throw .configuration(error)
+        }
+        guard let registry = self.registry else { return (compiled, nil) }
+        do throws(StoreError) {
+            return try await self.compileRegistry(registry, onto: compiled, &compiler)
+        } catch {
+            throw .registry(error)
         }
     }
 
@@ -259,6 +297,10 @@ package actor ControlPlane: Service {
             .apply(compiled.snapshot, sockets: change.sockets.next), revision: change.revision,
             timeout: Self.applyTimeout)
         for worker in obeying { self.liveRevisions[worker] = change.revision }
+        if let revision = change.registryRevision {
+            self.registryFacts.isLive(
+                revision, now: Timestamp(nanoseconds: wallClockNanoseconds()))
+        }
         // A worker that did not answer may still accept on an old socket, until it wakes and hears
         // of the change.
         self.sockets.keep(change.sockets)
@@ -280,19 +322,18 @@ package actor ControlPlane: Service {
 
     private func openSockets(
         for compiled: CompiledConfiguration
-    ) throws(ConfigurationRefused) -> ListenerSocketSet.Change {
+    ) throws(ChangeRefused) -> ListenerSocketSet.Change {
         do throws(ListenerNotOpened) {
             return try self.sockets.change(to: compiled.snapshot, backlogs: compiled.backlogs)
         } catch {
             let place = compiled.configuration.listeners.first { $0.name == error.listener.name }
-            throw ConfigurationRefused(problems: [
-                ConfigurationProblem(
-                    .listenerNotOpened, file: compiled.configuration.file,
-                    place: place?.place ?? SourcePlace(line: 0, column: 0, path: ""),
-                    found: "\(error.listener.address): \(error.error)",
-                    expected: "an address of this machine that no other socket has",
-                    remedy: Self.remedy(for: error))
-            ])
+            let problem = ConfigurationProblem(
+                .listenerNotOpened, file: compiled.configuration.file,
+                place: place?.place ?? SourcePlace(line: 0, column: 0, path: ""),
+                found: "\(error.listener.address): \(error.error)",
+                expected: "an address of this machine that no other socket has",
+                remedy: Self.remedy(for: error))
+            throw .configuration(ConfigurationRefused(problems: [problem]))
         }
     }
 
@@ -394,6 +435,8 @@ private struct PreparedChange {
     /// As it is once the change is live.
     let compiler: SnapshotCompiler
     let sockets: ListenerSocketSet.Change
+    /// Of the registry, whose tenants are in it; nil without one.
+    let registryRevision: UInt64?
     let begin: Instant
     let compiledAt: Instant
     let boundAt: Instant

@@ -141,7 +141,7 @@ extension SnapshotCompiler {
     ///   - epoch: Counts the times that ticket keys were changed.
     ///   - now: Judges certificates.
     ///   - addresses: What names of upstreams lead to.
-    /// - Returns: As ``compile(_:revision:epoch:now:addresses:)``; warnings are those of the change.
+    /// - Returns: The snapshot with what must be known beside it; warnings are of the change.
     /// - Throws: ``ConfigurationRefused`` with every problem of the change, when one is an error.
     /// - Complexity: O(change), beside one step for some hundred tenants.
     package mutating func compile(

@@ -115,6 +115,8 @@ struct ServeCommand: AsyncParsableCommand {
         case .refused(let refused):
             for problem in refused.problems { writeError(problem.text + "\n") }
             return CommandFailure(.refused, Self.sentence(refused.problems))
+        case .registry(let reason):
+            return CommandFailure(.refused, "the registry cannot be used: \(reason)")
         case .engine(let reason): return CommandFailure(.refused, reason)
         case .notTakenOver:
             return CommandFailure(

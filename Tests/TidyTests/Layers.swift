@@ -54,9 +54,11 @@ enum Layers {
         Layer(
             5, "StraitStore", uses: ["StraitCore"],
             touches: ["GRDB", "Foundation", "Synchronization"]),
-        Layer(6, "StraitControl", uses: engine.union(["StraitConfig"]), touches: service),
         Layer(
-            7, "StraitAPI", uses: ["StraitCore", "StraitControl"],
+            6, "StraitControl", uses: engine.union(["StraitConfig", "StraitStore"]),
+            touches: service),
+        Layer(
+            7, "StraitAPI", uses: ["StraitCore", "StraitConfig", "StraitStore", "StraitControl"],
             touches: service.union(["Hummingbird", "HTTPTypes", "NIOCore", "NIOHTTPTypes"])),
         Layer(
             8, "strait",

@@ -1,0 +1,88 @@
+// What operators do to tenants of the registry, each until it is live.
+
+internal import StraitConfig
+internal import StraitCore
+internal import StraitPosix
+internal import StraitRouting
+internal import StraitStore
+
+/// What a change of the registry came to.
+package struct RegistryWrite: Codable, Hashable, Sendable {
+    /// The revision of the registry that has it.
+    package var revision: UInt64
+    /// Whether it came with the change.
+    package var isNew: Bool
+    /// Whether every worker of this router obeys the revision.
+    package var isLive: Bool
+    /// From the request to that.
+    package var milliseconds: Double
+
+    /// See the properties.
+    package init(revision: UInt64, isNew: Bool, isLive: Bool, milliseconds: Double) {
+        self.revision = revision
+        self.isNew = isNew
+        self.isLive = isLive
+        self.milliseconds = milliseconds
+    }
+}
+
+extension ControlPlane {
+    /// How long a change may take to be live before its answer says that it is not.
+    static let liveTimeout = Duration.seconds(10)
+
+    /// Makes or changes a tenant, and waits until every worker obeys.
+    ///
+    /// - Parameters:
+    ///   - name: The tenant's.
+    ///   - json: Its document.
+    ///   - precondition: What must be true of it.
+    ///   - actor: Who asks, for the row of the change.
+    /// - Throws: ``RegistryRefusal``; nothing was changed then.
+    package func putTenant(
+        _ name: String, _ json: [UInt8], if precondition: Precondition, by actor: String
+    ) async throws(RegistryRefusal) -> RegistryWrite {
+        let begin = monotonicNow()
+        let (registry, live) = try self.registryAndLive()
+        let document: TenantDocument
+        do { document = try TenantDocument(json: json) } catch {
+            throw .wrong([error.problem(of: name)])
+        }
+        let isNew = live.tables.routes.tenantNumber(named: name) == nil
+        let revision = try await registry.put(
+            document, named: name, if: precondition, by: actor, process: live.configuration
+        ) { await self.problems(of: $0) }
+        return await self.written(revision, isNew: isNew, since: begin)
+    }
+
+    /// Takes a tenant out, and waits until every worker obeys; connections that are open stay.
+    ///
+    /// - Throws: ``RegistryRefusal``; nothing was changed then.
+    package func removeTenant(
+        _ name: String, if precondition: Precondition, by actor: String
+    ) async throws(RegistryRefusal) -> RegistryWrite {
+        let begin = monotonicNow()
+        let (registry, live) = try self.registryAndLive()
+        let revision = try await registry.remove(
+            name, if: precondition, by: actor, process: live.configuration)
+        return await self.written(revision, isNew: false, since: begin)
+    }
+
+    private func registryAndLive() throws(RegistryRefusal) -> (Registry, CompiledConfiguration) {
+        guard let registry = self.registry else { throw .store(.unavailable(Self.noRegistry)) }
+        guard let live = self.live else { throw .store(.unavailable("the router starts")) }
+        return (registry, live)
+    }
+
+    /// Why there is nothing to ask.
+    package static let noRegistry = "tenants are in the file: it has no `registry`"
+
+    private func written(
+        _ revision: UInt64, isNew: Bool, since begin: Instant
+    ) async -> RegistryWrite {
+        let isLive = await self.waitUntilLive(revision, timeout: Self.liveTimeout)
+        let spent = monotonicNow().nanoseconds(since: begin)
+        return RegistryWrite(
+            revision: revision, isNew: isNew, isLive: isLive,
+            milliseconds: (Double(spent) / 10_000).rounded() / 100)
+    }
+}
