@@ -7,7 +7,7 @@ import StraitRouting
 
 /// A part of routing under fuzzing.
 enum RouteFuzzTarget: String, CaseIterable, Sendable {
-    case routeTable
+    case routeTable, portPlanner
 
     /// The promise that does not hold for `input`; nil when all do.
     func violation(_ input: [UInt8]) -> String? {
@@ -16,6 +16,9 @@ enum RouteFuzzTarget: String, CaseIterable, Sendable {
             var sights = RouteFuzzSights()
             fuzzRouteTable(input, &sights)
             return sights.violations.first
+        case .portPlanner:
+            var run = PortFuzz()
+            return run.violation(input)
         }
     }
 }
