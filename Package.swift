@@ -194,6 +194,9 @@ if withBenchmarks {
             name: "MicroBenchmarks",
             dependencies: ["StraitCore", "StraitWire", "StraitRouting", "StraitState"],
             path: "Benchmarks/MicroBenchmarks", swiftSettings: common),
+        .executableTarget(
+            name: "ManyPorts", dependencies: ["StraitCore", "StraitRouting", "StraitPosix"],
+            path: "Benchmarks/ManyPorts", swiftSettings: common),
     ]
 }
 

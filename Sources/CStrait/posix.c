@@ -4,6 +4,8 @@
 #include <fcntl.h>
 #include <arpa/nameser.h>
 #include <errno.h>
+#include <linux/bpf.h>
+#include <linux/capability.h>
 #include <linux/close_range.h>
 #include <linux/sockios.h>
 #include <netdb.h>
@@ -160,6 +162,53 @@ int cstrait_dns_query(const char *name, int type, unsigned char *answer, int len
     int problem = state.res_h_errno;
     res_nclose(&state);
     return count >= 0 ? count : problem > 0 ? -problem : -TRY_AGAIN;
+}
+
+static int bpf_call(int command, union bpf_attr *argument) {
+    return (int)syscall(SYS_bpf, command, argument, sizeof *argument);
+}
+
+_Static_assert(CSTRAIT_BPF_ARRAY == BPF_MAP_TYPE_ARRAY && CSTRAIT_BPF_SOCKMAP == BPF_MAP_TYPE_SOCKMAP &&
+               CSTRAIT_BPF_MMAPABLE == BPF_F_MMAPABLE, "as the kernel's headers have it");
+
+int cstrait_bpf_create_map(uint32_t type, uint32_t value_bytes, uint32_t entries, uint32_t flags,
+                           const char *name) {
+    union bpf_attr argument = {.map_type = type, .key_size = sizeof(uint32_t), .value_size = value_bytes,
+                               .max_entries = entries, .map_flags = flags};
+    strncpy(argument.map_name, name, sizeof argument.map_name - 1);
+    return bpf_call(BPF_MAP_CREATE, &argument);
+}
+
+int cstrait_bpf_update(int map, uint32_t key, const void *value) {
+    union bpf_attr argument = {.map_fd = (uint32_t)map, .key = (uintptr_t)&key, .value = (uintptr_t)value};
+    return bpf_call(BPF_MAP_UPDATE_ELEM, &argument);
+}
+
+int cstrait_bpf_load_socket_lookup(const uint64_t *instructions, uint32_t count, const char *name) {
+    union bpf_attr argument = {.prog_type = BPF_PROG_TYPE_SK_LOOKUP, .insn_cnt = count,
+                               .insns = (uintptr_t)instructions, .license = (uintptr_t)"Apache-2.0",
+                               .expected_attach_type = BPF_SK_LOOKUP};
+    strncpy(argument.prog_name, name, sizeof argument.prog_name - 1);
+    return bpf_call(BPF_PROG_LOAD, &argument);
+}
+
+int cstrait_bpf_link_network(int program, int network) {
+    union bpf_attr argument = {.link_create = {.prog_fd = (uint32_t)program, .target_fd = (uint32_t)network,
+                                               .attach_type = BPF_SK_LOOKUP}};
+    return bpf_call(BPF_LINK_CREATE, &argument);
+}
+
+int cstrait_bpf_info(int descriptor, void *info, uint32_t bytes) {
+    union bpf_attr argument = {.info = {.bpf_fd = (uint32_t)descriptor, .info_len = bytes,
+                                        .info = (uintptr_t)info}};
+    return bpf_call(BPF_OBJ_GET_INFO_BY_FD, &argument);
+}
+
+uint64_t cstrait_effective_capabilities(void) {
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {0};
+    if (syscall(SYS_capget, &header, data) != 0) return 0;
+    return (uint64_t)data[1].effective << 32 | data[0].effective;
 }
 
 const char *cstrait_commit(void) { return STRAIT_COMMIT; }

@@ -193,6 +193,26 @@ package enum Limits {
     /// Beyond: it goes live, and the addresses come when they come.
     package static let nameFirstAnswers = Duration.seconds(3)
 
+    // MARK: Port leases
+
+    /// The name of what a port is for.
+    ///
+    /// Beyond: refused.
+    package static let portKindBytesMax = 32
+    /// Ports that a tenant has at a time.
+    ///
+    /// Beyond: refused.
+    package static let portsPerTenantMax = 32
+    /// Ports that a tenant keeps from others: its own, and those in quarantine that it had.
+    ///
+    /// Beyond: refused, or one could use a region's ports up by asking for one after the other.
+    package static let portsKeptPerTenantMax = 128
+    /// How long a port that was given back is for nobody else, where nobody says.
+    package static let portQuarantine = Duration.seconds(24 * 3600)
+    /// The shortest that may be said instead: longer than what is left of old connections
+    /// (TIME_WAIT, 60 s).
+    package static let portQuarantineMin = Duration.seconds(120)
+
     // MARK: Operators
 
     /// The name of a row of a store.
@@ -358,6 +378,9 @@ package enum Limits {
         require(pooledPipesMax <= pipesMax, "pooled pipes are among the pipes")
         require(
             mailboxCancelsMax < mailboxMessagesMax, "cancels leave room for the control plane")
+        require(
+            portsPerTenantMax <= portsKeptPerTenantMax, "a tenant may keep all ports that it has")
+        require(portQuarantineMin <= portQuarantine, "the usual quarantine is a legal one")
         require(workersMax <= 256, "a worker's index fits 8 bits")
         require(
             upgradeTimeoutMax + upgradeStepTimeout < adminAnswerTimeout,

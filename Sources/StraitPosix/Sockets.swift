@@ -131,21 +131,12 @@ package enum Sockets {
         on address: SocketAddress, options: ListenerOptions, besides: [Int32] = []
     ) throws(PosixError) -> Int32 {
         let number = try Self.socket(for: address)
-        if case .ip(let ip, _) = address {
-            Self.setOption(number, SOL_SOCKET, SO_REUSEADDR, 1)
-            if !ip.isIPv4 {
-                let isWildcard = ip.high == 0 && ip.low == 0
-                Self.setOption(number, Int32(IPPROTO_IPV6), IPV6_V6ONLY, isWildcard ? 0 : 1)
-            }
-        }
         Self.setListenerOptions(number, options)
         Self.sharePort(besides.isEmpty ? [] : besides + [number], true)
         defer { Self.sharePort(besides, false) }
-        let bound = unsafe KernelAddress(address).withPointer { pointer, length in
-            unsafe bind(number, pointer, length)
-        }
-        guard bound == 0 else {
-            let error = PosixError("bind")
+        do throws(PosixError) {
+            try Self.bind(number, to: address)
+        } catch {
             Self.close(number)
             throw error
         }
@@ -156,6 +147,12 @@ package enum Sockets {
         }
         if !besides.isEmpty { Self.sharePort([number], false) }
         return number
+    }
+
+    /// Binds a socket as ``listen(on:options:besides:)`` would, and lets it go again.
+    package static func tryBind(_ address: SocketAddress) throws(PosixError) {
+        let number = OwnedDescriptor(owning: try Self.socket(for: address))
+        try Self.bind(number.number, to: address)
     }
 
     /// Whether a descriptor is a stream socket that listens.
@@ -172,6 +169,21 @@ package enum Sockets {
         _ = cstrait_set_nonblocking(number)
         Self.setListenerOptions(number, options)
         _ = Glibc.listen(number, Int32(options.backlog))  // only the backlog changes
+    }
+
+    /// Binds a socket that is to listen.
+    private static func bind(_ number: Int32, to address: SocketAddress) throws(PosixError) {
+        if case .ip(let ip, _) = address {
+            Self.setOption(number, SOL_SOCKET, SO_REUSEADDR, 1)
+            if !ip.isIPv4 {
+                let isWildcard = ip.high == 0 && ip.low == 0
+                Self.setOption(number, Int32(IPPROTO_IPV6), IPV6_V6ONLY, isWildcard ? 0 : 1)
+            }
+        }
+        let bound = unsafe KernelAddress(address).withPointer { pointer, length in
+            unsafe Glibc.bind(number, pointer, length)
+        }
+        guard bound == 0 else { throw PosixError("bind") }
     }
 
     private static func setListenerOptions(_ number: Int32, _ options: ListenerOptions) {

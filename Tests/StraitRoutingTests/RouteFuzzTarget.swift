@@ -7,8 +7,7 @@ import StraitRouting
 
 /// A part of routing under fuzzing.
 enum RouteFuzzTarget: String, CaseIterable, Sendable {
-    case routeTable
-    case routeChange
+    case routeTable, routeChange, portPlanner
 
     /// The promise that does not hold for `input`; nil when all do.
     func violation(_ input: [UInt8]) -> String? {
@@ -21,6 +20,9 @@ enum RouteFuzzTarget: String, CaseIterable, Sendable {
             var sights = RouteFuzzSights()
             fuzzRouteChanges(input, &sights)
             return sights.violations.first
+        case .portPlanner:
+            var run = PortFuzz()
+            return run.violation(input)
         }
     }
 }

@@ -39,6 +39,16 @@ int cstrait_tcp_user_timeout(void);
 int cstrait_tcp_defer_accept(void);
 int cstrait_bind_address_no_port(void);
 int cstrait_dns_query(const char *name, int type, unsigned char *answer, int length);
+/* bpf(2), whose argument is a union. Descriptors are close-on-exec; -1 and errno where it fails. */
+enum { CSTRAIT_BPF_ARRAY = 2, CSTRAIT_BPF_SOCKMAP = 15, CSTRAIT_BPF_MMAPABLE = 1 << 10 };
+int cstrait_bpf_create_map(uint32_t type, uint32_t value_bytes, uint32_t entries, uint32_t flags,
+                           const char *name);
+int cstrait_bpf_update(int map, uint32_t key, const void *value);
+int cstrait_bpf_load_socket_lookup(const uint64_t *instructions, uint32_t count, const char *name);
+int cstrait_bpf_link_network(int program, int network);
+int cstrait_bpf_info(int descriptor, void *info, uint32_t bytes);
+/* Of this thread; a bit each, capabilities(7). 0 where the kernel does not tell. */
+uint64_t cstrait_effective_capabilities(void);
 const char *cstrait_commit(void);
 int cstrait_give_back_memory(void);
 
