@@ -54,6 +54,9 @@ enum Layers {
         Layer(
             5, "StraitStore", uses: ["StraitCore"],
             touches: ["GRDB", "Foundation", "Synchronization"]),
+        Layer(
+            5, "StraitIdentity", uses: ["StraitCore"],
+            touches: ["X509", "Crypto", "SwiftASN1", "Foundation"]),
         Layer(6, "StraitControl", uses: engine.union(["StraitConfig"]), touches: service),
         Layer(
             7, "StraitAPI", uses: ["StraitCore", "StraitControl"],
