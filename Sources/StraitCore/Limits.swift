@@ -256,6 +256,14 @@ package enum Limits {
     ///
     /// Beyond: refused.
     package static let certificateNamesMax = 100
+    /// Key-encryption keys that a process has at once: the one that seals, and older ones.
+    ///
+    /// Beyond: refused.
+    package static let keyEncryptionKeysMax = 4
+    /// A secret that is sealed; private keys have less than 4 KiB.
+    ///
+    /// Beyond: refused.
+    package static let sealedBytesMax = 64 * 1024
 
     // MARK: Closing
 
