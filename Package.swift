@@ -124,7 +124,8 @@ if !engineOnly {
         .target(
             name: "StraitIdentity",
             dependencies: [
-                "StraitCore", .product(name: "X509", package: "swift-certificates"),
+                "StraitCore", "StraitTLS",
+                .product(name: "X509", package: "swift-certificates"),
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "SwiftASN1", package: "swift-asn1"),
             ], swiftSettings: asynchronous),

@@ -256,6 +256,18 @@ package enum Limits {
     ///
     /// Beyond: refused.
     package static let certificateNamesMax = 100
+    /// Certificates of an uploaded chain; real ones have 2 to 4.
+    ///
+    /// Beyond: refused.
+    package static let uploadedCertificatesMax = 10
+    /// An uploaded chain as PEM.
+    ///
+    /// Beyond: refused.
+    package static let uploadedChainBytesMax = 64 * 1024
+    /// An uploaded key as PEM; RSA with 16,384 bits has 12 KB.
+    ///
+    /// Beyond: refused.
+    package static let uploadedKeyBytesMax = 16 * 1024
     /// Key-encryption keys that a process has at once: the one that seals, and older ones.
     ///
     /// Beyond: refused.

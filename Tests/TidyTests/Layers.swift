@@ -55,7 +55,7 @@ enum Layers {
             5, "StraitStore", uses: ["StraitCore"],
             touches: ["GRDB", "Foundation", "Synchronization"]),
         Layer(
-            5, "StraitIdentity", uses: ["StraitCore"],
+            5, "StraitIdentity", uses: ["StraitCore", "StraitTLS"],
             touches: ["X509", "Crypto", "SwiftASN1", "Foundation"]),
         Layer(6, "StraitControl", uses: engine.union(["StraitConfig"]), touches: service),
         Layer(
