@@ -41,6 +41,8 @@ func someKey(_ number: UInt8) throws -> KeyEncryptionKey {
         let sealed = try self.ring.seal(self.secret, for: self.place)
         for other in [
             SealedPlace(.certificate, row: "tenant/globex/certificate/1"),
+            SealedPlace(.certificate, row: "tenant/acmf/certificate/1"),
+            SealedPlace(.certificate, row: self.place.row + "\0"),
             SealedPlace(.authority, row: self.place.row), SealedPlace(.certificate, row: ""),
             SealedPlace(.snapshot, row: self.place.row),
         ] {
