@@ -94,6 +94,10 @@ if !engineOnly {
     dependencies += [
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+        // Certificates: Hummingbird's packages need these three, too.
+        .package(url: "https://github.com/apple/swift-certificates", from: "1.21.1"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+        .package(url: "https://github.com/apple/swift-asn1", from: "1.7.4"),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
@@ -115,6 +119,16 @@ if !engineOnly {
             name: "StraitStore",
             dependencies: ["StraitCore", .product(name: "GRDB", package: "GRDB.swift")],
             swiftSettings: asynchronous),
+
+        // Authorities, certificates, who an operator is, and keys that are sealed where they lie.
+        .target(
+            name: "StraitIdentity",
+            dependencies: [
+                "StraitCore", "StraitTLS",
+                .product(name: "X509", package: "swift-certificates"),
+                .product(name: "Crypto", package: "swift-crypto"),
+                .product(name: "SwiftASN1", package: "swift-asn1"),
+            ], swiftSettings: asynchronous),
 
         // Layer 6: orchestrate.
         .target(
@@ -158,6 +172,11 @@ if !engineOnly {
             name: "StraitStoreTests",
             dependencies: [
                 "StraitCore", "StraitStore", .product(name: "GRDB", package: "GRDB.swift"),
+            ], swiftSettings: common),
+        .testTarget(
+            name: "StraitIdentityTests",
+            dependencies: [
+                "StraitCore", "StraitTLS", "StraitIdentity", "TestSupport",
             ], swiftSettings: common),
         .testTarget(
             name: "StraitControlTests",

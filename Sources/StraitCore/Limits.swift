@@ -261,6 +261,42 @@ package enum Limits {
     /// Beyond: 400, and the connection is closed.
     package static let adminHeadBytesMax = 16 * 1024
 
+    // MARK: Certificates
+
+    /// How long the installation's authority is good; also the most that any of its certificates
+    /// may be.
+    package static let authorityValidity = Duration.seconds(3652 * 86_400)
+    /// How long a certificate of the installation's authority is good, where nobody says.
+    package static let certificateValidity = Duration.seconds(90 * 86_400)
+    /// The least that may be said instead.
+    package static let certificateValidityMin = Duration.seconds(60)
+    /// How long before it was made a certificate is good already, for clocks that are behind.
+    package static let certificateBackdatingSeconds: Int64 = 3600
+    /// Names of a certificate, issued or uploaded; as many as Let's Encrypt takes.
+    ///
+    /// Beyond: refused.
+    package static let certificateNamesMax = 100
+    /// Certificates of an uploaded chain; real ones have 2 to 4.
+    ///
+    /// Beyond: refused.
+    package static let uploadedCertificatesMax = 10
+    /// An uploaded chain as PEM.
+    ///
+    /// Beyond: refused.
+    package static let uploadedChainBytesMax = 64 * 1024
+    /// An uploaded key as PEM; RSA with 16,384 bits has 12 KB.
+    ///
+    /// Beyond: refused.
+    package static let uploadedKeyBytesMax = 16 * 1024
+    /// Key-encryption keys that a process has at once: the one that seals, and older ones.
+    ///
+    /// Beyond: refused.
+    package static let keyEncryptionKeysMax = 4
+    /// A secret that is sealed; private keys have less than 4 KiB.
+    ///
+    /// Beyond: refused.
+    package static let sealedBytesMax = 64 * 1024
+
     // MARK: Closing
 
     /// How long a refused downstream is read from after our FIN, so that it gets our last bytes.
