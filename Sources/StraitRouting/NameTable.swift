@@ -7,17 +7,19 @@
 
 /// Maps byte strings of at most 255 bytes to 32-bit values.
 package struct NameTable: Sendable {
-    /// Bits of the hash that choose the part: of a million names, a part has a thousand.
-    private static let partBits = 10
+    /// Bits of the hash that choose the part, in two steps: of a million names, a part has a
+    /// thousand, and a change copies two lists of 32 beside it.
+    private static let stepBits: UInt64 = 5
 
-    private var parts: [Part]
+    private var parts: [[Part]]
     private let seed: UInt64
     /// How many names there are.
     package private(set) var count = 0
 
     /// - Parameter seed: Any value; the same names with another seed map to the same.
     package init(seed: UInt64) {
-        self.parts = Array(repeating: Part(), count: 1 << Self.partBits)
+        let count = 1 << Int(Self.stepBits)
+        self.parts = Array(repeating: Array(repeating: Part(), count: count), count: count)
         self.seed = seed
     }
 
@@ -27,9 +29,9 @@ package struct NameTable: Sendable {
     package mutating func insert(_ key: ArraySlice<UInt8>, _ value: UInt32) -> UInt32? {
         precondition(key.count <= 255, "a host name has at most 253 bytes")
         let hash = Self.hash(key.span, seed: self.seed)
-        let part = Self.part(of: hash)
-        if let known = self.parts[part].value(hash, key.span, from: 0) { return known }
-        self.parts[part].append(hash, key, value, seed: self.seed)
+        let (first, second) = Self.steps(to: hash)
+        if let known = self.parts[first][second].value(hash, key.span, from: 0) { return known }
+        self.parts[first][second].append(hash, key, value, seed: self.seed)
         self.count += 1
         return nil
     }
@@ -39,9 +41,11 @@ package struct NameTable: Sendable {
     /// - Returns: The value that it had; nil where it was not there.
     package mutating func remove(_ key: ArraySlice<UInt8>) -> UInt32? {
         let hash = Self.hash(key.span, seed: self.seed)
-        let part = Self.part(of: hash)
-        guard let known = self.parts[part].value(hash, key.span, from: 0) else { return nil }
-        self.parts[part].remove(hash, key.span, seed: self.seed)
+        let (first, second) = Self.steps(to: hash)
+        guard let known = self.parts[first][second].value(hash, key.span, from: 0) else {
+            return nil
+        }
+        self.parts[first][second].remove(hash, key.span, seed: self.seed)
         self.count -= 1
         return known
     }
@@ -49,17 +53,22 @@ package struct NameTable: Sendable {
     /// The value of the key that is `name` without its first `start` bytes; nil when there is none.
     package func value(of name: Span<UInt8>, from start: Int = 0) -> UInt32? {
         let hash = Self.hash(name, from: start, seed: self.seed)
-        return self.parts[Self.part(of: hash)].value(hash, name, from: start)
+        let (first, second) = Self.steps(to: hash)
+        return self.parts[first][second].value(hash, name, from: start)
     }
 
     /// Every key with its value, in no order.
     package func forEach(_ body: (ArraySlice<UInt8>, UInt32) -> Void) {
-        for part in self.parts { part.forEach(body) }
+        for part in self.parts.joined() { part.forEach(body) }
     }
 
     /// Not the bits that choose a slot, which are the low ones, nor those that are compared.
-    private static func part(of hash: UInt64) -> Int {
-        Int(truncatingIfNeeded: hash >> UInt64(32 - Self.partBits)) & (1 << Self.partBits - 1)
+    private static func steps(to hash: UInt64) -> (Int, Int) {
+        let mask: UInt64 = 1 << Self.stepBits - 1
+        return (
+            Int(truncatingIfNeeded: hash >> (32 - Self.stepBits) & mask),
+            Int(truncatingIfNeeded: hash >> (32 - 2 * Self.stepBits) & mask)
+        )
     }
 
     /// The hash of a name without its first `start` bytes.

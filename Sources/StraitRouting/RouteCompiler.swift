@@ -15,6 +15,8 @@ struct RouteCompiler {
     private var numbers = RouteNumbers()
     /// Services that have the name of another one: what lies beneath is that one's.
     private var repeated: Set<Int> = []
+    /// Tenants, by number, whose names are those that they had: most changes are of something else.
+    private var unmoved: Set<Int> = []
     private var conflicts: [RouteConflict] = []
 
     init(_ before: CompiledRules, _ rules: RouteRules) {
@@ -52,7 +54,8 @@ struct RouteCompiler {
     /// Gives every tenant of the rules its number, after the names of an older one are free.
     private mutating func addTenants() {
         var seen: [String: Int] = [:]
-        for tenant in self.rules.tenants {
+        let services = Dictionary(grouping: self.rules.services, by: \.tenant)
+        for (index, tenant) in self.rules.tenants.enumerated() {
             let name = Array(tenant.name.utf8)
             let compiled = CompiledRules.Tenant(
                 name: tenant.name, domains: tenant.domains, services: [], defaults: [])
@@ -70,13 +73,32 @@ struct RouteCompiler {
                 continue
             }
             let number = Int(raw)
-            self.releaseNames(of: number)
+            if self.hasSameNames(tenant, services[index] ?? [], as: number) {
+                self.unmoved.insert(number)
+            } else {
+                self.releaseNames(of: number)
+            }
             // Its old services stay in it until those of the rules have taken their numbers.
             let services = self.tenants[number].services
             self.tenants.set(number, to: compiled)
             self.tenants.change(number) { $0.services = services }
             self.numbers.tenants.append(number)
             seen[tenant.name] = number
+        }
+    }
+
+    /// Whether a tenant claims what it has already, each service what it had.
+    private func hasSameNames(
+        _ tenant: RouteRules.Tenant, _ services: [RouteRules.Service], as number: Int
+    ) -> Bool {
+        let older = self.tenants[number]
+        guard older.domains == tenant.domains, older.services.count == services.count else {
+            return false
+        }
+        return zip(older.services, services).allSatisfy { number, service in
+            let known = self.services[Int(number)]
+            return known.name == service.name && known.hosts == service.hosts
+                && known.wildcards == service.wildcards
         }
     }
 
@@ -208,14 +230,16 @@ struct RouteCompiler {
     // MARK: Names that come
 
     private mutating func claimDomains() {
-        for (tenant, number) in zip(self.rules.tenants, self.numbers.tenants) {
+        for (tenant, number) in zip(self.rules.tenants, self.numbers.tenants)
+        where !self.unmoved.contains(number) {
             for domain in tenant.domains {
                 self.claim(domain.bytes[...], NameTarget(.tenant, number))
                 self.checkDescendants(of: domain, number)
             }
         }
         // After all own names, so that a conflict names an own name rather than an alias.
-        for (tenant, number) in zip(self.rules.tenants, self.numbers.tenants) {
+        for (tenant, number) in zip(self.rules.tenants, self.numbers.tenants)
+        where !self.unmoved.contains(number) {
             for domain in tenant.domains {
                 let alias = kubernetesAliasPrefix + domain.bytes
                 guard alias.count <= HostName.bytesMax, self.owns(number, domain) else { continue }
@@ -245,7 +269,8 @@ struct RouteCompiler {
     }
 
     private mutating func claimNames() {
-        for (service, number) in zip(self.rules.services, self.numbers.services) where number >= 0 {
+        for (service, number) in zip(self.rules.services, self.numbers.services)
+        where number >= 0 && !self.unmoved.contains(self.services[number].tenant) {
             if !self.repeated.contains(number) { self.claimServiceNames(service, number) }
             for host in service.hosts { self.addHost(host, number, isWildcard: false) }
             for host in service.wildcards { self.addHost(host, number, isWildcard: true) }

@@ -11,7 +11,16 @@ func fuzzRouteChanges(_ input: [UInt8], _ sights: inout RouteFuzzSights) {
     var choices = ByteChoices(input)
     var mirror = TableMirror()
     for _ in 0..<4 {
-        let coming = choices.rules()
+        var coming = choices.rules()
+        if choices.byte() & 3 == 0 {
+            // The same names once more, and something else about a service.
+            coming = mirror.rules
+            let index = choices.byte()
+            if coming.services.indices.contains(index % 8) {
+                coming.services[index % 8].serviceProtocol = ServiceProtocol.allCases[index % 6]
+                coming.services[index % 8].isDefault = index & 32 != 0
+            }
+        }
         let leaving = choices.byte() & 7
         mirror.change(to: coming, leaving: leaving, &sights)
         for _ in 0..<12 where !choices.isAtEnd { mirror.ask(choices.query(mirror.rules), &sights) }

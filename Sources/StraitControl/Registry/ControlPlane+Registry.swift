@@ -10,7 +10,7 @@ internal import StraitStore
 
 extension ControlPlane {
     /// Tenants that are compiled at a time when all are.
-    private static let batchCount = 5000
+    private static let batchCount = 2000
     /// Commits that are taken at a time.
     private static let commitsCount = 1000
     /// Commits that are kept for those who follow.
