@@ -170,6 +170,28 @@ extension MetricsRenderer {
             "strait_config_last_reload_success_timestamp_seconds", .gauge,
             "When a configuration went live last, in seconds since 1970.")
         text.sample(seconds: self.control.loaded.nanoseconds)
+        self.addRegistry(&text)
+    }
+
+    private func addRegistry(_ text: inout PrometheusText) {
+        guard let registry = self.control.registry else { return }
+        text.family(
+            "strait_registry_revision", .gauge,
+            "Every change of the registry up to this revision is obeyed by every worker.")
+        text.sample(registry.revision)
+        text.family(
+            "strait_registry_live_timestamp_seconds", .gauge,
+            "Since when that is so, in seconds since 1970.")
+        text.sample(seconds: self.control.registryLiveSince.nanoseconds)
+        text.family(
+            "strait_registry_up", .gauge, "Whether the registry can be followed.")
+        text.sample(registry.failure == nil ? 1 : 0)
+        text.family("strait_registry_tenants", .gauge, "Tenants that are live.")
+        text.sample(registry.tenants)
+        text.family(
+            "strait_registry_tenants_refused", .gauge,
+            "Tenants whose rows cannot be used; what was good before stays.")
+        text.sample(self.control.registryRefused)
     }
 
     func addLimits(_ text: inout PrometheusText) {

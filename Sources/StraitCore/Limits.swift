@@ -252,10 +252,10 @@ package enum Limits {
     ///
     /// Beyond: it is no answer.
     package static let processAnswerBytesMax = 64 * 1024
-    /// The body of an operator's request; questions are short.
+    /// The body of an operator's request: a tenant's document is the largest.
     ///
     /// Beyond: 413, and the connection is closed.
-    package static let adminBodyBytesMax = 64 * 1024
+    package static let adminBodyBytesMax = 256 * 1024
     /// The header fields of an operator's request.
     ///
     /// Beyond: 400, and the connection is closed.
