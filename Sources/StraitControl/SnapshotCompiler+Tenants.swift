@@ -23,8 +23,7 @@ extension SnapshotCompiler {
         return TenantPlan(
             name: tenant.name, certificates: self.compileCertificates(tenant, &work),
             clientAuthoritiesPEM: work.authorities(tenant.clientAuthorities),
-            connectionsMax: tenant.connectionsMax,
-            newConnectionsPerSecondMax: tenant.newConnectionsPerSecondMax, usage: usage)
+            limits: usage.limits(tenant.limits, perSource: tenant.sourceLimits), usage: usage)
     }
 
     /// Certificates with the same names form one set, so that ECDSA and RSA stand side by side.

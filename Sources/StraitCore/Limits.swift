@@ -81,8 +81,13 @@ package enum Limits {
     /// copying.
     package static let pipesMax = 1024
     /// Bytes that a connection may move, both ways together, before its worker turns to the
-    /// others.
-    package static let relayBytesPerTurn = 4 * 1024 * 1024
+    /// others; what one splice moves comes on top.
+    package static let relayBytesPerTurn = 512 * 1024
+    /// Bytes that bulk may move in a turn of the loop, over all connections; what one of them moves
+    /// comes on top.
+    ///
+    /// Beyond: the next turn, after messages that came meanwhile; one tenant after the other.
+    package static let bulkBytesPerTurn = 512 * 1024
 
     // MARK: Workers
 
