@@ -39,7 +39,7 @@ extension Keys {
     {
         Key(
             name, .integer(1...most), note: "\(rate)", example: example,
-            "How many of them may come at once, after a time without any.")
+            "How many may come at once after a time without any; of bytes at least a 50th.")
     }
 }
 
