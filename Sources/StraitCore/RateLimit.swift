@@ -35,12 +35,13 @@ package struct RateLimit: Hashable, Sendable {
     /// Whether there is a limit.
     package var isSet: Bool { self.perSecond > 0 }
 
-    /// The number after `count` more have come at `now`; nil: they are too many.
+    /// Admits `count` more, or none of them.
     ///
     /// - Parameters:
-    ///   - arrival: The number, 0 before the first.
     ///   - count: How many, at most ``burst`` for an answer that time can change.
+    ///   - arrival: The number, 0 before the first.
     ///   - now: The time, of a clock that does not go back far.
+    /// - Returns: the number after they have come; nil: they are too many.
     package func admitting(_ count: UInt64, _ arrival: UInt64, at now: Instant) -> UInt64? {
         let clock = self.clock(now)
         guard count <= self.burst else { return nil }
@@ -49,8 +50,9 @@ package struct RateLimit: Hashable, Sendable {
         return clock &+ sum
     }
 
-    /// The number after `count` have come, whether or not they were too many: they are waited for
-    /// afterwards. Of more than 2^28 at once, that many.
+    /// The number after `count` have come, whether or not they were too many.
+    ///
+    /// What is too much is waited for afterwards. Of more than 2^28 at once, that many.
     package func charging(_ count: UInt64, _ arrival: UInt64, at now: Instant) -> UInt64 {
         let clock = self.clock(now)
         let sum = self.level(arrival, clock) + min(count, 1 << 28) << self.shift

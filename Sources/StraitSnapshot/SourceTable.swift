@@ -17,7 +17,7 @@ internal import Synchronization
 
 /// What sources use of the limits of each source.
 package final class SourceTable: Sendable {
-    /// Sets; 65,536 sources of 48 bytes.
+    /// Sets: 65,536 sources, which take some 6 MB.
     package static let setsStandard = 8192
     /// Entries of a set.
     package static let ways = 8

@@ -79,6 +79,7 @@ package final class TenantLimits: Sendable {
     ///   - isUp: From the downstream.
     ///   - place: The source, where sources are limited.
     ///   - now: The time.
+    /// - Returns: how many, and whether it is the source's limit.
     package func availableBytes(
         isUp: Bool, _ place: SourceTable.Place?, at now: Instant
     ) -> (count: UInt64, isOfSource: Bool) {

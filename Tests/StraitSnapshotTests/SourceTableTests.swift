@@ -2,6 +2,7 @@
 
 import StraitCore
 import StraitSnapshot
+import TestSupport
 import Testing
 
 @Suite("SourceTable") struct SourceTableTests {
@@ -126,6 +127,36 @@ import Testing
         #expect(admitted == 100)
         let open = table.opened(source, of: owner, at: Instant(nanoseconds: 1 << 40)).open
         #expect(open == 8 * 1000 + 1)
+    }
+
+    @Test("whatever comes and goes, a set beside a model of it", arguments: 1...200 as ClosedRange)
+    func model(seed: UInt64) {
+        // Four sources of each of two tenants fill a set, and none is ever forgotten.
+        let table = SourceTable(sets: 1)
+        let owners = [table.newOwner(), table.newOwner()]
+        let limit = RateLimit(perSecond: 1000, burst: 7)
+        var places: [Int: [SourceTable.Place]] = [:]
+        var taken = [Int](repeating: 0, count: 8)
+        var random = SplitMix64(seed: seed)
+        for step in 0..<300 as Range<UInt64> {
+            let who = random.below(8)
+            let source = self.source(UInt32(who % 4))
+            // Less than what brings one, from the first step to the last.
+            let now = Instant(nanoseconds: 1 << 40 + step * 1000)
+            switch random.below(3) {
+            case 0:
+                let (place, open) = table.opened(source, of: owners[who / 4], at: now)
+                places[who, default: []].append(place)
+                #expect(open == places[who]?.count)
+            case 1:
+                if let place = places[who]?.popLast() { table.closed(place) }
+            default:
+                guard let place = places[who]?.last else { continue }
+                let isAdmitted = table.admits(1, limit, .handshakes, place, at: now)
+                #expect(isAdmitted == (taken[who] < 7))
+                if isAdmitted { taken[who] += 1 }
+            }
+        }
     }
 
     @Test("a million open connections of one source are that many")
