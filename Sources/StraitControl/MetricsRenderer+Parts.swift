@@ -212,6 +212,7 @@ extension MetricsRenderer {
         text.family("strait_limit_capacity", .gauge, "Each bound.")
         for (name, _, capacity) in rows { text.sample(["limit": name], capacity) }
         self.addLimitsReached(&text)
+        self.addLimitDelays(&text)
         text.family(
             "strait_series_folded", .gauge,
             "Services that share the series of tenant other because metrics.tenants is reached.")
@@ -222,6 +223,10 @@ extension MetricsRenderer {
         let kinds: [(String, String, CloseReason.Kind)] = [
             ("connections", "refused", .connectionLimit),
             ("new_connections", "refused", .rateLimit),
+            ("handshakes", "refused", .handshakeLimit),
+            ("source_connections", "refused", .sourceConnectionLimit),
+            ("source_new_connections", "refused", .sourceRateLimit),
+            ("source_handshakes", "refused", .sourceHandshakeLimit),
             ("cancel_requests", "refused", .cancelLimit),
             ("unrouted_connections", "evicted", .evicted),
             ("descriptors", "refused", .descriptorsExhausted),
