@@ -113,6 +113,8 @@ extension Configuration {
     package struct Registry: Sendable, Equatable {
         /// Of the SQLite file, absolute.
         package var path: String
+        /// Of the copy of the last good state, absolute.
+        package var snapshotPath: String
         /// Where it stands.
         package var place: SourcePlace
     }

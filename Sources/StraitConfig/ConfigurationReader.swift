@@ -190,7 +190,9 @@ extension Section {
         let path = self.resolved(text)
         let place = self.place(of: "path")
         self.context.checkFolder(ofFile: path, at: place)
-        return .init(path: path, place: place)
+        let snapshot = self.text("snapshot").map { self.resolved($0) } ?? path + ".snapshot"
+        self.context.checkFolder(ofFile: snapshot, at: self.place(of: "snapshot"))
+        return .init(path: path, snapshotPath: snapshot, place: place)
     }
 
     private func timeouts() -> Configuration.TimeoutSettings {

@@ -52,7 +52,11 @@ enum Keys {
     static let registry: [Key] = [
         Key(
             "path", .newFile, example: "/var/lib/strait/registry.db",
-            "SQLite file with the tenants, made where it is not there; no `tenants` beside it.")
+            "SQLite file with the tenants, made where it is not there; no `tenants` beside it."),
+        Key(
+            "snapshot", .newFile, note: "`path` with .snapshot behind it",
+            example: "/var/cache/strait/registry.snapshot",
+            "Copy of the last good state; the router starts from it while the registry is away."),
     ]
 
     static let defaults: [Key] = [

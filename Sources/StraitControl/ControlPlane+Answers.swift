@@ -41,6 +41,7 @@ extension ControlPlane {
         control.registry = self.registryAnswer
         control.registryRefused = self.registryFacts.refused.count
         control.registryLiveSince = self.registryFacts.liveSince
+        if let copied = self.registryFacts.copied { control.registryCopied = copied }
         control.drainingProcesses = self.handOver.draining.count
         control.upgradeFailures = self.handOver.failures
         control.connectionsMax = self.connectionsMax

@@ -53,6 +53,8 @@ package actor ControlPlane: Service {
     nonisolated let serviceManager: ServiceManager
     /// Where tenants are kept; nil: the file has them.
     nonisolated package let registry: Registry?
+    /// The last good state of its tenants; nil: none is kept.
+    nonisolated let registrySnapshot: RegistrySnapshot?
     var registryFacts = RegistryFacts()
     /// At which revision of the registry its oldest commits are forgotten next.
     var compactAfter: UInt64 = 0
@@ -120,9 +122,11 @@ package actor ControlPlane: Service {
     ) throws(StartFailure) {
         self.path = path
         do throws(StoreError) {
-            self.registry = try configuration.registry.map { place throws(StoreError) in
-                Registry(store: try SQLiteStore(path: place.path))
+            let files = try configuration.registry.map { place throws(StoreError) in
+                try RegistryFiles(place)
             }
+            self.registry = files?.registry
+            self.registrySnapshot = files?.snapshot
         } catch {
             throw .registry(error.text)
         }
@@ -209,6 +213,7 @@ package actor ControlPlane: Service {
             group.addTask { await self.watch() }
             group.addTask { await self.followNames() }
             group.addTask { await self.followRegistry() }
+            group.addTask { await self.keepSnapshot() }
             group.addTask { await self.followCancelQuestions() }
             group.addTask {
                 for await _ in self.reloadSignals.stream {
@@ -277,7 +282,13 @@ package actor ControlPlane: Service {
         }
         guard let registry = self.registry else { return (compiled, nil) }
         do throws(StoreError) {
-            return try await self.compileRegistry(registry, onto: compiled, &compiler)
+            do throws(StoreError) {
+                return try await self.compileRegistry(registry, onto: compiled, &compiler)
+            } catch {
+                // Who serves already goes on as it is.
+                guard self.live == nil else { throw error }
+                return try await self.compileSnapshot(onto: compiled, &compiler, because: error)
+            }
         } catch {
             throw .registry(error)
         }

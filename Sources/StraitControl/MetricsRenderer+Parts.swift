@@ -186,6 +186,10 @@ extension MetricsRenderer {
         text.family(
             "strait_registry_up", .gauge, "Whether the registry can be followed.")
         text.sample(registry.failure == nil ? 1 : 0)
+        text.family(
+            "strait_registry_snapshot_timestamp_seconds", .gauge,
+            "When the copy of the last good state was up to date last, in seconds since 1970.")
+        text.sample(seconds: self.control.registryCopied.nanoseconds)
         text.family("strait_registry_tenants", .gauge, "Tenants that are live.")
         text.sample(registry.tenants)
         text.family(

@@ -26,6 +26,8 @@ package struct ControlFacts: Sendable {
     package var registryRefused = 0
     /// Since when every change up to the registry's revision is live.
     package var registryLiveSince = Timestamp(nanoseconds: 0)
+    /// When the copy of the last good state was up to date last; 0: not since the start.
+    package var registryCopied = Timestamp(nanoseconds: 0)
     /// Other processes of this router that finish what is open in them.
     package var drainingProcesses = 0
     /// By reason.

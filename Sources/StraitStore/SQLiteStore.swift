@@ -11,6 +11,9 @@ package final class SQLiteStore: Store {
     /// How often commits of other processes are looked for.
     private static let lookInterval = Duration.milliseconds(100)
 
+    private let path: String
+    /// Of the file that is open: another one may lie at the path later.
+    private let file: Int?
     private let pool: DatabasePool
     private let waiting = Mutex<[UInt64: AsyncStream<Void>.Continuation]>([:])
     private let lastWaiter = Mutex<UInt64>(0)
@@ -20,14 +23,19 @@ package final class SQLiteStore: Store {
     /// - Parameters:
     ///   - path: The file; two more are kept beside it, with `-wal` and `-shm` behind their names.
     ///   - lockSeconds: How long another process may hold it before ``StoreError/locked(_:)``.
+    ///   - makesFile: Whether the file is made where it is not there.
     ///   - pagesMax: A quota in pages of 4 KiB; beyond, ``StoreError/full(_:)``. Nil: the disk.
     /// - Throws: ``StoreError`` where it cannot be opened, is no database, or is of a newer
     ///   program.
     package init(
-        path: String, lockSeconds: Double = 5, pagesMax: Int? = nil
+        path: String, lockSeconds: Double = 5, makesFile: Bool = true, pagesMax: Int? = nil
     ) throws(StoreError) {
         do {
             if !FileManager.default.fileExists(atPath: path) {
+                guard makesFile else {
+                    throw StoreError.unavailable(
+                        "\(path) is gone; put it back, or remove the copy beside it to begin anew")
+                }
                 guard
                     FileManager.default.createFile(
                         atPath: path, contents: nil, attributes: [.posixPermissions: 0o600])
@@ -43,7 +51,9 @@ package final class SQLiteStore: Store {
                     try database.execute(sql: "PRAGMA max_page_count = \(pagesMax)")
                 }
             }
+            self.path = path
             self.pool = try DatabasePool(path: path, configuration: configuration)
+            self.file = Self.fileNumber(path)
             let migrations = Self.migrations
             try migrations.migrate(self.pool)
             guard try self.pool.read({ try !migrations.hasBeenSuperseded($0) }) else {
@@ -133,6 +143,10 @@ package final class SQLiteStore: Store {
         _ writes: [StoreWrite], if conditions: [StoreCondition]
     ) async throws(StoreError) -> UInt64 {
         try Self.check(writes, conditions)
+        // What is written to a file that nobody finds any more does not last.
+        guard self.file == Self.fileNumber(self.path) else {
+            throw .unavailable("\(self.path) was moved or removed; start the router again")
+        }
         let (revision, isNew) = try await self.write { database in
             try Self.hold(conditions, in: database)
             let revision = try Counter(of: database).revision + 1
@@ -147,6 +161,12 @@ package final class SQLiteStore: Store {
         }
         if isNew { self.wakeAll() }
         return revision
+    }
+
+    private static func fileNumber(_ path: String) -> Int? {
+        // Whatever the reason: there is no file that could be the one that is open.
+        let attributes = try? FileManager.default.attributesOfItem(atPath: path)
+        return attributes?[.systemFileNumber] as? Int
     }
 
     private static func check(

@@ -76,6 +76,24 @@ private struct RegistryRig {
             name, Self.document(name, domain: domain, more: more), if: precondition, by: "test")
     }
 
+    /// Until the copy of the last good state is of that revision; the time limit ends it.
+    func waitForCopy(of revision: UInt64) async throws {
+        let path = self.folder.appendingPathComponent("registry.db.snapshot").path
+        let store = try SQLiteStore(path: path)
+        let key = try RowKey("copy/of")
+        while true {
+            let seen = try await store.revision()
+            let row = try await store.row(key)
+            let text = row.map { String(decoding: $0.value, as: UTF8.self) } ?? ""
+            if text.hasPrefix("\(revision) ") { return }
+            do {
+                _ = try await store.commits(after: seen, limit: 1)
+            } catch StoreError.compacted {
+                continue  // so there was one
+            }
+        }
+    }
+
     func services() async -> [String] {
         await self.control.status().services.map { "\($0.tenant)/\($0.service)" }.sorted()
     }
@@ -256,6 +274,51 @@ struct RegistryTests {
         }
         #expect(outcomes.count { $0 } == 1)
         #expect(await rig.services().count == 1)
+        try await rig.end()
+    }
+
+    @Test("a router that is started while its registry is away serves what was good last")
+    func away() async throws {
+        let first = try await RegistryRig()
+        for number in 0..<20 { _ = try await first.put("t\(number)") }
+        let last = try await first.put("acme", more: #","hosts":["shop.example.org"]"#)
+        let before = await first.services()
+        try await first.waitForCopy(of: last.revision)
+        try await first.stop()
+        let path = first.folder.appendingPathComponent("registry.db")
+        let aside = first.folder.appendingPathComponent("aside.db")
+        try FileManager.default.moveItem(at: path, to: aside)
+        let second = try await RegistryRig(in: first.folder)
+        #expect(await second.services() == before)
+        #expect(try await second.explain("shop.example.org") == "www")
+        let readiness = await second.control.readiness()
+        #expect(readiness.isReady)
+        #expect(readiness.checks.contains { $0.name == "registry" && !$0.ok })
+        let refusal = try await second.refusal { try await second.put("beta") }
+        guard case .store(.unavailable) = refusal else {
+            Issue.record("\(refusal)")
+            return
+        }
+        #expect(!FileManager.default.fileExists(atPath: path.path), "it is not begun anew")
+        try FileManager.default.moveItem(at: aside, to: path)
+        #expect(try await second.put("beta").isLive)
+        #expect(await second.services() == (before + ["beta/www"]).sorted())
+        try await second.end()
+    }
+
+    @Test("a file that is taken away from a running router is not written to any more")
+    func takenAway() async throws {
+        let rig = try await RegistryRig()
+        _ = try await rig.put("acme")
+        let path = rig.folder.appendingPathComponent("registry.db")
+        try FileManager.default.moveItem(
+            at: path, to: rig.folder.appendingPathComponent("aside.db"))
+        let refusal = try await rig.refusal { try await rig.put("beta") }
+        guard case .store(.unavailable) = refusal else {
+            Issue.record("\(refusal)")
+            return
+        }
+        #expect(await rig.services() == ["acme/www"])
         try await rig.end()
     }
 

@@ -162,7 +162,7 @@ extension ControlPlane {
         }
     }
 
-    private func noteRegistry(failure: String?) {
+    func noteRegistry(failure: String?) {
         guard self.registryFacts.failure != failure else { return }
         self.registryFacts.failure = failure
         if let failure {

@@ -9,6 +9,8 @@ struct RegistryFacts: Sendable {
     private(set) var revision: UInt64 = 0
     /// Since when that is so.
     private(set) var liveSince = Timestamp(nanoseconds: 0)
+    /// When the copy of the last good state was up to date last; nil: not since the start.
+    var copied: Timestamp?
     /// Why it cannot be followed now; nil while it is.
     var failure: String?
     /// Tenants whose rows do not come to anything: what was good before stays.
