@@ -71,9 +71,20 @@ package struct AdminAPI: Service {
         try await application.runService(gracefulShutdownSignals: [])
     }
 
+    /// Every request that is taken: `GET /livez`.
+    package var takenRequests: Set<String> {
+        Set(self.router().routes.map { "\($0.method.rawValue) \($0.path)" })
+    }
+
+    /// Every request that is taken, and what is said to others.
     private func router() -> Router<BasicRequestContext> {
         let router = Router()
         router.add(middleware: UnknownRequests())
+        router.get("/v1/openapi.json") { _, _ in
+            Response.text(
+                OpenAPIDocument.json(version: VersionAnswer.current.version) + "\n",
+                contentType: "application/json")
+        }
         self.addHealth(to: router)
         self.addConnections(to: router)
         self.addActs(to: router)
@@ -258,6 +269,15 @@ private struct UnknownRequests: RouterMiddleware {
         do {
             return try await next(request, context)
         } catch let error as HTTPError where error.status == .notFound {
+            let methods = APIOperation.methods(of: request.uri.path)
+            guard methods.isEmpty else {
+                var answer = try Response.sentence(
+                    "\(request.method) \(request.uri.path) is not taken; "
+                        + methods.joined(separator: ", "),
+                    status: .methodNotAllowed)
+                answer.headers[.allow] = methods.joined(separator: ", ")
+                return answer
+            }
             return try Response.sentence(
                 "there is no such request: \(request.method) \(request.uri.path)", status: .notFound
             )

@@ -2,6 +2,13 @@
 
 internal import StraitCore
 
+extension ConfigurationReference {
+    /// JSON Schema of a tenant's document in a registry, as JSON.
+    package static var tenantSchema: String {
+        SchemaValue.object(SchemaWriter.object(Keys.registeredTenant)).text(indentation: 0)
+    }
+}
+
 /// A JSON value; objects are written with their keys in alphabetical order.
 indirect enum SchemaValue {
     case text(String)

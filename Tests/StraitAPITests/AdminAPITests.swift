@@ -92,11 +92,15 @@ import Testing
             says: "not draining"),
         Route(method: "GET", target: "/", status: 404, contentType: json, says: "no such"),
         Route(method: "GET", target: "/nothing", status: 404, contentType: json, says: "no such"),
-        Route(method: "GET", target: "/v1/drain", status: 404, contentType: json, says: "no such"),
-        Route(method: "POST", target: "/livez", status: 404, contentType: json, says: "no such"),
         Route(
-            method: "DELETE", target: "/v1/status", status: 404, contentType: json,
-            says: "no such"),
+            method: "GET", target: "/v1/drain", status: 405, contentType: json,
+            says: "not taken; DELETE, POST"),
+        Route(
+            method: "POST", target: "/livez", status: 405, contentType: json,
+            says: "not taken; GET"),
+        Route(
+            method: "DELETE", target: "/v1/status", status: 405, contentType: json,
+            says: "not taken; GET"),
     ]
 
     @Test("answers every route with its status, its content type and its words")

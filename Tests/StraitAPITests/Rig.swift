@@ -15,6 +15,8 @@ struct Rig {
     let control: ControlPlane
     /// The operators' socket.
     let path: String
+    /// Every request that the API takes.
+    let requests: Set<String>
     private let folder: URL
     private let delivery: Task<Void, Never>
     private let answering: Task<Void, any Error>
@@ -64,6 +66,7 @@ struct Rig {
         let api = AdminAPI(
             control: control, socket: socket, logger: logger, bounds: bounds
         ) { listening.continuation.finish() }
+        self.requests = api.takenRequests
         self.answering = Task { try await api.run() }
         for await _ in listening.stream {}
     }
