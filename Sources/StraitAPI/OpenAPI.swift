@@ -19,7 +19,8 @@ struct APIOperation {
     struct Answer {
         var status: Int
         var sentence: String
-        var contentType = "application/json"
+        /// Nil: it has no body.
+        var contentType: String? = "application/json"
         /// JSON Schema, as JSON.
         var schema = "{\"type\":\"object\"}"
     }
@@ -84,8 +85,11 @@ extension APIOperation {
                     + "{\"schema\":\(body)}}}")
         }
         let answers = self.answers.map { answer in
-            "\"\(answer.status)\":{\"description\":\(JSONString.quoted(answer.sentence)),"
-                + "\"content\":{\"\(answer.contentType)\":{\"schema\":\(answer.schema)}}}"
+            let content = answer.contentType.map {
+                ",\"content\":{\"\($0)\":{\"schema\":\(answer.schema)}}"
+            }
+            return "\"\(answer.status)\":{\"description\":\(JSONString.quoted(answer.sentence))"
+                + (content ?? "") + "}"
         }
         members.append("\"responses\":{\(answers.joined(separator: ","))}")
         return "{\(members.joined(separator: ","))}"
@@ -278,7 +282,7 @@ extension APIOperation {
                 Answer(
                     status: 200, sentence: "A page.",
                     schema: #"{"type":"object","required":["tenants"]}"#)
-            ] + Answer.refusals(400, 503)),
+            ] + Answer.refusals(400, 422, 503)),
         APIOperation(
             method: "GET", path: "/v1/tenants/{name}", sentence: "A tenant's document.",
             parameters: [.tenant],
@@ -292,7 +296,8 @@ extension APIOperation {
             parameters: [.tenant] + Parameter.manner,
             body: ##"{"$ref":"#/components/schemas/Tenant"}"##, isConditional: true,
             answers: [.written(200), .written(201)]
-                + Answer.refusals(400, 409, 412, 413, 422, 503, 507)),
+                + [Answer(status: 413, sentence: "The body is too large.", contentType: nil)]
+                + Answer.refusals(400, 409, 412, 422, 503, 507)),
         APIOperation(
             method: "DELETE", path: "/v1/tenants/{name}", sentence: "Takes a tenant out.",
             parameters: [.tenant] + Parameter.manner, isConditional: true,

@@ -138,6 +138,13 @@ private struct Page {
 
     init(_ request: Request) throws(APIProblem) {
         self.after = request.uri.queryParameters["after"].map(String.init)
+        if let after,
+            !(1...100).contains(after.utf8.count) || after.utf8.contains(where: { $0 < 32 })
+        {
+            throw APIProblem(
+                status: .badRequest, title: "after is no item",
+                detail: "after is the `next` of the page before, 1 to 100 bytes")
+        }
         let text = request.uri.queryParameters["limit"]
         guard let limit = text.map({ Int($0) }) ?? 100,
             (1...Limits.storePageRowsMax).contains(limit)

@@ -11,6 +11,7 @@ enum Programs {
     private static var venv: String { "\(self.repository)/.cache/venv" }
     static var python: String { "\(self.venv)/bin/python" }
     static var sslyze: String { "\(self.venv)/bin/sslyze" }
+    static var schemathesis: String { "\(self.venv)/bin/schemathesis" }
     static var kubectl: String { "\(self.venv)/bin/kubectl" }
     static var promtool: String { "\(self.repository)/.cache/bin/promtool" }
 
