@@ -105,11 +105,11 @@ package final class SQLiteStore: Store {
         }
         return try await self.read { database in
             let found = try Row.fetchAll(
-                database,
-                sql: """
-                    SELECT key, value, created, changed FROM row
-                    WHERE key >= ? AND key < ? AND key > ? ORDER BY key LIMIT ?
-                    """,
+                try database.cachedStatement(
+                    sql: """
+                        SELECT key, value, created, changed FROM row
+                        WHERE key >= ? AND key < ? AND key > ? ORDER BY key LIMIT ?
+                        """),
                 arguments: [
                     prefix, Self.end(of: prefix), key?.description ?? "", limit + 1,
                 ])
@@ -126,11 +126,11 @@ package final class SQLiteStore: Store {
     ) async throws(StoreError) -> UInt64 {
         try await self.read { database in
             let rows = try Row.fetchCursor(
-                database,
-                sql: """
-                    SELECT key, value, created, changed FROM row
-                    WHERE key >= ? AND key < ? ORDER BY key
-                    """, arguments: [prefix, Self.end(of: prefix)])
+                try database.cachedStatement(
+                    sql: """
+                        SELECT key, value, created, changed FROM row
+                        WHERE key >= ? AND key < ? ORDER BY key
+                        """), arguments: [prefix, Self.end(of: prefix)])
             while let row = try rows.next() { take(try Self.stored(row)) }
             return try Counter(of: database).revision
         }
@@ -155,8 +155,9 @@ package final class SQLiteStore: Store {
                 ordinal += 1
             }
             guard ordinal > 0 else { return (revision - 1, false) }
-            try database.execute(
-                sql: "UPDATE counter SET revision = ?", arguments: [Int64(revision)])
+            try database.cachedStatement(
+                sql: "UPDATE counter SET revision = ?"
+            ).execute(arguments: [Int64(revision)])
             return (revision, true)
         }
         if isNew { self.wakeAll() }
@@ -209,19 +210,21 @@ package final class SQLiteStore: Store {
         switch write {
         case .put(let key, let value):
             kept = Data(value)
-            try database.execute(
+            try database.cachedStatement(
                 sql: """
                     INSERT INTO row (key, value, created, changed) VALUES (?1, ?2, ?3, ?3)
                     ON CONFLICT (key) DO UPDATE SET value = ?2, changed = ?3
-                    """, arguments: [key.description, kept, Int64(revision)])
+                    """
+            ).execute(arguments: [key.description, kept, Int64(revision)])
         case .delete(let key):
-            try database.execute(
-                sql: "DELETE FROM row WHERE key = ?", arguments: [key.description])
+            try database.cachedStatement(
+                sql: "DELETE FROM row WHERE key = ?"
+            ).execute(arguments: [key.description])
             guard database.changesCount > 0 else { return false }
         }
-        try database.execute(
-            sql: "INSERT INTO change (revision, ordinal, key, value) VALUES (?, ?, ?, ?)",
-            arguments: [Int64(revision), ordinal, write.key.description, kept])
+        try database.cachedStatement(
+            sql: "INSERT INTO change (revision, ordinal, key, value) VALUES (?, ?, ?, ?)"
+        ).execute(arguments: [Int64(revision), ordinal, write.key.description, kept])
         return true
     }
 
@@ -231,10 +234,12 @@ package final class SQLiteStore: Store {
             let counter = try Counter(of: database)
             let last = min(revision, counter.revision)
             guard last > counter.compacted else { return }
-            try database.execute(
-                sql: "DELETE FROM change WHERE revision <= ?", arguments: [Int64(last)])
-            try database.execute(
-                sql: "UPDATE counter SET compacted = ?", arguments: [Int64(last)])
+            try database.cachedStatement(
+                sql: "DELETE FROM change WHERE revision <= ?"
+            ).execute(arguments: [Int64(last)])
+            try database.cachedStatement(
+                sql: "UPDATE counter SET compacted = ?"
+            ).execute(arguments: [Int64(last)])
         }
     }
 
@@ -275,11 +280,11 @@ package final class SQLiteStore: Store {
         guard revision < counter.revision else { return [] }
         let (last, isOver) = revision.addingReportingOverflow(UInt64(clamping: max(limit, 1)))
         let rows = try Row.fetchCursor(
-            database,
-            sql: """
-                SELECT revision, key, value FROM change
-                WHERE revision > ? AND revision <= ? ORDER BY revision, ordinal
-                """,
+            try database.cachedStatement(
+                sql: """
+                    SELECT revision, key, value FROM change
+                    WHERE revision > ? AND revision <= ? ORDER BY revision, ordinal
+                    """),
             arguments: [Int64(revision), isOver ? Int64.max : Int64(clamping: last)])
         var commits: [StoreCommit] = []
         while let row = try rows.next() {
@@ -307,7 +312,9 @@ package final class SQLiteStore: Store {
         let compacted: UInt64
 
         init(of database: Database) throws {
-            let row = try Row.fetchOne(database, sql: "SELECT revision, compacted FROM counter")
+            let row = try Row.fetchOne(
+                try database.cachedStatement(
+                    sql: "SELECT revision, compacted FROM counter"))
             guard let row else { throw StoreError.corrupted("there is no revision") }
             self.revision = UInt64(clamping: row["revision"] as Int64)
             self.compacted = UInt64(clamping: row["compacted"] as Int64)
@@ -316,7 +323,8 @@ package final class SQLiteStore: Store {
 
     private static func row(_ key: RowKey, in database: Database) throws -> StoredRow? {
         try Row.fetchOne(
-            database, sql: "SELECT key, value, created, changed FROM row WHERE key = ?",
+            try database.cachedStatement(
+                sql: "SELECT key, value, created, changed FROM row WHERE key = ?"),
             arguments: [key.description]
         ).map(Self.stored)
     }
