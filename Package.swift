@@ -135,7 +135,8 @@ if !engineOnly {
             name: "StraitControl",
             dependencies: [
                 "StraitCore", "StraitWire", "StraitRouting", "StraitState", "StraitSnapshot",
-                "StraitEngine", "StraitConfig", "StraitStore", "StraitPosix", "StraitTLS",
+                "StraitEngine", "StraitConfig", "StraitStore", "StraitIdentity", "StraitPosix",
+                "StraitTLS",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ], swiftSettings: asynchronous),

@@ -119,13 +119,7 @@ package actor ControlPlane: Service {
         logLinesDropped: @escaping @Sendable () -> UInt64
     ) throws(StartFailure) {
         self.path = path
-        do throws(StoreError) {
-            self.registry = try configuration.registry.map { place throws(StoreError) in
-                Registry(store: try SQLiteStore(path: place.path))
-            }
-        } catch {
-            throw .registry(error.text)
-        }
+        self.registry = try Self.openRegistry(configuration.registry, logger)
         self.logger = logger
         self.serviceManager = serviceManager
         self.logLinesDropped = logLinesDropped
@@ -179,6 +173,7 @@ package actor ControlPlane: Service {
     /// Reports must be delivered already. Where another process has offered its listeners, nothing
     /// is accepted before its word.
     package func start(_ configuration: Configuration) async throws(StartFailure) {
+        await self.prepareAuthority()
         let change: PreparedChange
         do throws(ChangeRefused) {
             change = try await self.prepare(configuration)
@@ -209,6 +204,7 @@ package actor ControlPlane: Service {
             group.addTask { await self.watch() }
             group.addTask { await self.followNames() }
             group.addTask { await self.followRegistry() }
+            group.addTask { await self.keepCertificates() }
             group.addTask { await self.followCancelQuestions() }
             group.addTask {
                 for await _ in self.reloadSignals.stream {
