@@ -39,7 +39,7 @@ extension AdminAPI {
                 let body = Array(
                     try await request.body.collect(upTo: bodyBytesMax).readableBytesView)
                 let write = try await control.putTenant(
-                    name, body, if: precondition, by: Self.actor)
+                    name, body, if: precondition, by: Self.actor, Self.manner(request))
                 return try Self.written(write, status: write.isNew ? .created : .ok)
             }
         }
@@ -47,7 +47,7 @@ extension AdminAPI {
             try await Self.answer {
                 let write = try await control.removeTenant(
                     try context.parameters.require("name"), if: try Precondition(request),
-                    by: Self.actor)
+                    by: Self.actor, Self.manner(request))
                 return try Self.written(write, status: .ok)
             }
         }
@@ -67,6 +67,12 @@ extension AdminAPI {
 
     /// Who asks by the operators' socket: whoever may open it.
     private static let actor = "operator"
+
+    /// `?dry_run=true`, `?wait=false`.
+    private static func manner(_ request: Request) -> WriteManner {
+        if request.uri.queryParameters["dry_run"] == "true" { return .tried }
+        return request.uri.queryParameters["wait"] == "false" ? .acknowledged : .live
+    }
 
     private static func registry(_ control: ControlPlane) throws(RegistryRefusal) -> Registry {
         guard let registry = control.registry else {

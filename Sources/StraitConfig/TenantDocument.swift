@@ -4,7 +4,9 @@ internal import StraitCore
 
 /// A tenant's document.
 package struct TenantDocument: Sendable, Equatable {
-    private let root: YAMLNode
+    var root: YAMLNode
+
+    init(root: YAMLNode) { self.root = root }
 
     /// - Parameter json: One mapping.
     /// - Throws: Why it is not JSON.

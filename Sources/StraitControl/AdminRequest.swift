@@ -17,15 +17,20 @@ package struct AdminRequest: Sendable {
 
     private let method: String
     private let target: String
+    private let headers: [String: String]
     private let body: [UInt8]
 
     /// - Parameters:
     ///   - method: GET, POST, DELETE.
     ///   - target: Path and query.
+    ///   - headers: Further fields.
     ///   - body: JSON, or nothing.
-    package init(_ method: String, _ target: String, body: [UInt8] = []) {
+    package init(
+        _ method: String, _ target: String, headers: [String: String] = [:], body: [UInt8] = []
+    ) {
         self.method = method
         self.target = target
+        self.headers = headers
         self.body = body
     }
 
@@ -35,9 +40,18 @@ package struct AdminRequest: Sendable {
     package func send(
         to path: String, milliseconds: Int32, bytesMax: Int = Limits.adminAnswerBytesMax
     ) throws(Failure) -> (status: Int, body: [UInt8]) {
+        let answer = try self.exchange(with: path, milliseconds: milliseconds, bytesMax: bytesMax)
+        return (answer.status, answer.body)
+    }
+
+    /// The same with the answer's entity tag, where it has one.
+    package func exchange(
+        with path: String, milliseconds: Int32, bytesMax: Int = Limits.adminAnswerBytesMax
+    ) throws(Failure) -> HTTPAnswerReader.Answer {
         let head =
             "\(self.method) \(self.target) HTTP/1.1\r\nHost: strait\r\n"
             + "Accept: application/json\r\n"
+            + self.headers.sorted { $0.key < $1.key }.map { "\($0.key): \($0.value)\r\n" }.joined()
             + "Content-Length: \(self.body.count)\r\nConnection: close\r\n\r\n"
         let answer: [UInt8]
         do throws(PosixError) {
@@ -72,8 +86,18 @@ package struct AdminRequest: Sendable {
 
 /// Reads a whole HTTP/1.1 answer that ended with its connection.
 package enum HTTPAnswerReader {
-    /// Status and body; nil where it is none.
-    package static func read(_ bytes: [UInt8]) -> (status: Int, body: [UInt8])? {
+    /// A whole answer.
+    package struct Answer: Hashable, Sendable {
+        /// Its status.
+        package var status: Int
+        /// Its entity tag, RFC 9110 §8.8.3.
+        package var entityTag: String?
+        /// Its body.
+        package var body: [UInt8]
+    }
+
+    /// The answer; nil where it is none.
+    package static func read(_ bytes: [UInt8]) -> Answer? {
         let separator = Array("\r\n\r\n".utf8)
         guard
             let end = bytes.indices.first(where: { bytes[$0...].starts(with: separator) })
@@ -83,6 +107,10 @@ package enum HTTPAnswerReader {
         guard words.count >= 2, words[0].hasPrefix("HTTP/1."), let status = Int(words[1]) else {
             return nil
         }
-        return (status, Array(bytes[(end + separator.count)...]))
+        let tag = lines.dropFirst().first { $0.lowercased().hasPrefix("etag:") }
+        return Answer(
+            status: status,
+            entityTag: tag.map { $0.dropFirst(5).trimmingCharacters(in: .whitespaces) },
+            body: Array(bytes[(end + separator.count)...]))
     }
 }

@@ -226,6 +226,51 @@ package struct SentenceAnswer: Codable, Hashable, Sendable {
     package init(text: String) { self.text = text }
 }
 
+/// Why a request was refused (RFC 9457).
+package struct RefusalAnswer: Codable, Hashable, Sendable {
+    /// One thing that is wrong with what was sent.
+    package struct Item: Codable, Hashable, Sendable {
+        /// `error` or `warning`.
+        package var severity: String
+        /// As the reference lists it.
+        package var code: String
+        /// From the top of what was sent.
+        package var path: String
+        /// What stands there.
+        package var found: String
+        /// What could stand there.
+        package var expected: String
+        /// What to do.
+        package var remedy: String
+    }
+
+    /// What kind of refusal it is.
+    package var title: String
+    /// The status, once more.
+    package var status: Int
+    /// What, and why.
+    package var detail: String
+    /// Each thing that is wrong.
+    package var problems: [Item]?
+
+    /// For people, without a line feed at the end.
+    package var text: String {
+        guard let problems, !problems.isEmpty else { return "\(self.title): \(self.detail)" }
+        return ([self.title] + problems.map(\.text)).joined(separator: "\n")
+    }
+}
+
+extension RefusalAnswer.Item {
+    fileprivate var text: String {
+        """
+        \(self.path.isEmpty ? "(the whole)" : self.path)  \(self.severity) \(self.code)
+            found     \(self.found)
+            expected  \(self.expected)
+            remedy    \(self.remedy)
+        """
+    }
+}
+
 /// The answer of `/version`.
 package struct VersionAnswer: Codable, Hashable, Sendable {
     /// The release.

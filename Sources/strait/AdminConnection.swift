@@ -31,35 +31,57 @@ struct AdminOptions: ParsableArguments {
     ///
     /// - Throws: ``CommandFailure`` with status 4 where the router cannot be reached.
     func request(
-        _ method: String, _ target: String, body: [UInt8] = []
+        _ method: String, _ target: String, headers: [String: String] = [:], body: [UInt8] = []
     ) throws -> (status: Int, body: [UInt8]) {
         try Self.request(
-            method, target, body: body, path: self.path, milliseconds: Self.timeoutMilliseconds)
+            method, target, headers: headers, body: body, path: self.path,
+            milliseconds: Self.timeoutMilliseconds)
+    }
+
+    /// Asks for a resource, with what to say of it in `If-Match` when it is written.
+    ///
+    /// - Throws: ``CommandFailure``, also where the answer is not 2xx.
+    func read(_ target: String) throws -> (body: [UInt8], entityTag: String) {
+        let answer: HTTPAnswerReader.Answer
+        do throws(AdminRequest.Failure) {
+            answer = try AdminRequest("GET", target)
+                .exchange(with: self.path, milliseconds: Self.timeoutMilliseconds)
+        } catch {
+            throw Self.failure(error, self.path)
+        }
+        guard CommandStatus(httpStatus: answer.status) == .done else {
+            throw CommandFailure(.refused, Self.sentence(answer.status, answer.body))
+        }
+        return (answer.body, answer.entityTag ?? "*")
     }
 
     /// The same of the router at `path`, waiting no longer than `milliseconds` for each step.
     static func request(
-        _ method: String, _ target: String, body: [UInt8] = [], path: String, milliseconds: Int32
+        _ method: String, _ target: String, headers: [String: String] = [:], body: [UInt8] = [],
+        path: String, milliseconds: Int32
     ) throws -> (status: Int, body: [UInt8]) {
         do throws(AdminRequest.Failure) {
-            return try AdminRequest(method, target, body: body)
+            return try AdminRequest(method, target, headers: headers, body: body)
                 .send(to: path, milliseconds: milliseconds)
         } catch {
-            switch error {
-            case .noAnswer(let reason):
-                throw CommandFailure(.unreachable, Self.explain(reason, path))
-            case .noRouter(let bytes):
-                throw CommandFailure(
-                    .unreachable, "what answers at \(path) is no router (\(bytes) bytes)")
-            }
+            throw Self.failure(error, path)
+        }
+    }
+
+    private static func failure(_ failure: AdminRequest.Failure, _ path: String) -> CommandFailure {
+        switch failure {
+        case .noAnswer(let reason): CommandFailure(.unreachable, Self.explain(reason, path))
+        case .noRouter(let bytes):
+            CommandFailure(.unreachable, "what answers at \(path) is no router (\(bytes) bytes)")
         }
     }
 
     /// Asks, decodes, and makes a failure of an answer that is not 2xx.
     func ask<Answer: Decodable>(
-        _: Answer.Type, _ method: String, _ target: String, body: [UInt8] = []
+        _: Answer.Type, _ method: String, _ target: String, headers: [String: String] = [:],
+        body: [UInt8] = []
     ) throws -> Answer {
-        let (status, bytes) = try self.request(method, target, body: body)
+        let (status, bytes) = try self.request(method, target, headers: headers, body: body)
         guard CommandStatus(httpStatus: status) == .done else {
             throw CommandFailure(.refused, Self.sentence(status, bytes))
         }
@@ -74,6 +96,9 @@ struct AdminOptions: ParsableArguments {
     /// What a refusal says.
     static func sentence(_ status: Int, _ body: [UInt8]) -> String {
         do {
+            if let problem = try? AnswerJSON.decode(RefusalAnswer.self, from: body) {
+                return problem.text  // else it is a sentence, or no answer of a router
+            }
             return try AnswerJSON.decode(SentenceAnswer.self, from: body).text
         } catch {
             let text = String(decoding: body, as: UTF8.self)

@@ -61,8 +61,9 @@ struct StraitCommand: AsyncParsableCommand {
         subcommands: [
             ServeCommand.self, CheckCommand.self, ExplainCommand.self, ConnectCommand.self,
             StatusCommand.self, ConnectionCommand.self, ReloadCommand.self, UpgradeCommand.self,
-            DrainCommand.self,
-            HealthcheckCommand.self, ConfigCommand.self, CompletionsCommand.self,
+            DrainCommand.self, HealthcheckCommand.self,
+            TenantCommand.self, ServiceCommand.self, ExportCommand.self, ImportCommand.self,
+            AuditCommand.self, ConfigCommand.self, CompletionsCommand.self,
         ])
 }
 

@@ -150,28 +150,31 @@ extension ControlPlane {
     /// - Throws: ``RegistryRefusal``; nothing was changed then.
     package func putCertificate(
         _ name: String, of tenant: String, _ json: [UInt8], if precondition: Precondition,
-        by actor: String
+        by actor: String, _ manner: WriteManner = .live
     ) async throws(RegistryRefusal) -> RegistryWrite {
         let begin = monotonicNow()
-        let (registry, change) = try self.change(of: tenant, if: precondition, by: actor)
+        let (registry, change) = try self.change(
+            of: tenant, if: precondition, by: manner == .tried ? nil : actor)
         let request: CertificateRequest
         do throws(JSONProblem) { request = try CertificateRequest(json: json) } catch {
             throw .wrong([error.problem(of: "\(tenant)/certificate/\(name)")])
         }
         let (revision, isNew) = try await registry.putCertificate(name, request, change)
-        return await self.written(revision, isNew: isNew, since: begin)
+        return await self.written(revision, isNew: isNew, since: begin, manner)
     }
 
     /// Takes a certificate out.
     ///
     /// - Throws: ``RegistryRefusal``; nothing was changed then.
     package func removeCertificate(
-        _ name: String, of tenant: String, if precondition: Precondition, by actor: String
+        _ name: String, of tenant: String, if precondition: Precondition, by actor: String,
+        _ manner: WriteManner = .live
     ) async throws(RegistryRefusal) -> RegistryWrite {
         let begin = monotonicNow()
-        let (registry, change) = try self.change(of: tenant, if: precondition, by: actor)
+        let (registry, change) = try self.change(
+            of: tenant, if: precondition, by: manner == .tried ? nil : actor)
         let revision = try await registry.removeCertificate(name, change)
-        return await self.written(revision, isNew: false, since: begin)
+        return await self.written(revision, isNew: false, since: begin, manner)
     }
 
     /// Takes authorities in, or in place of those of that name.
@@ -179,33 +182,36 @@ extension ControlPlane {
     /// - Throws: ``RegistryRefusal``; nothing was changed then.
     package func putAuthority(
         _ name: String, of tenant: String, _ json: [UInt8], if precondition: Precondition,
-        by actor: String
+        by actor: String, _ manner: WriteManner = .live
     ) async throws(RegistryRefusal) -> RegistryWrite {
         let begin = monotonicNow()
-        let (registry, change) = try self.change(of: tenant, if: precondition, by: actor)
+        let (registry, change) = try self.change(
+            of: tenant, if: precondition, by: manner == .tried ? nil : actor)
         let request: AuthorityRequest
         do throws(JSONProblem) { request = try AuthorityRequest(json: json) } catch {
             throw .wrong([error.problem(of: "\(tenant)/authority/\(name)")])
         }
         let (revision, isNew) = try await registry.putAuthority(
             name, request.certificatesPEM, change)
-        return await self.written(revision, isNew: isNew, since: begin)
+        return await self.written(revision, isNew: isNew, since: begin, manner)
     }
 
     /// Takes authorities out that nothing of the tenant names.
     ///
     /// - Throws: ``RegistryRefusal``; nothing was changed then.
     package func removeAuthority(
-        _ name: String, of tenant: String, if precondition: Precondition, by actor: String
+        _ name: String, of tenant: String, if precondition: Precondition, by actor: String,
+        _ manner: WriteManner = .live
     ) async throws(RegistryRefusal) -> RegistryWrite {
         let begin = monotonicNow()
-        let (registry, change) = try self.change(of: tenant, if: precondition, by: actor)
+        let (registry, change) = try self.change(
+            of: tenant, if: precondition, by: manner == .tried ? nil : actor)
         let revision = try await registry.removeAuthority(name, change)
-        return await self.written(revision, isNew: false, since: begin)
+        return await self.written(revision, isNew: false, since: begin, manner)
     }
 
     private func change(
-        of tenant: String, if precondition: Precondition, by actor: String
+        of tenant: String, if precondition: Precondition, by actor: String?
     ) throws(RegistryRefusal) -> (Registry, CertificateChange) {
         let (registry, live) = try self.registryAndLive()
         return (

@@ -26,6 +26,16 @@ package struct RegistryWrite: Codable, Hashable, Sendable {
     }
 }
 
+/// How far a write goes before it is answered.
+package enum WriteManner: Hashable, Sendable {
+    /// Nothing is changed; what is wrong is told.
+    case tried
+    /// It lasts.
+    case acknowledged
+    /// Every worker obeys.
+    case live
+}
+
 extension ControlPlane {
     /// How long a change may take to be live before its answer says that it is not.
     static let liveTimeout = Duration.seconds(10)
@@ -39,7 +49,8 @@ extension ControlPlane {
     ///   - actor: Who asks, for the row of the change.
     /// - Throws: ``RegistryRefusal``; nothing was changed then.
     package func putTenant(
-        _ name: String, _ json: [UInt8], if precondition: Precondition, by actor: String
+        _ name: String, _ json: [UInt8], if precondition: Precondition, by actor: String,
+        _ manner: WriteManner = .live
     ) async throws(RegistryRefusal) -> RegistryWrite {
         let begin = monotonicNow()
         let (registry, live) = try self.registryAndLive()
@@ -49,22 +60,25 @@ extension ControlPlane {
         }
         let isNew = live.tables.routes.tenantNumber(named: name) == nil
         let revision = try await registry.put(
-            document, named: name, if: precondition, by: actor, process: live.configuration
+            document, named: name, if: precondition, by: manner == .tried ? nil : actor,
+            process: live.configuration
         ) { await self.problems(of: $0) }
-        return await self.written(revision, isNew: isNew, since: begin)
+        return await self.written(revision, isNew: isNew, since: begin, manner)
     }
 
     /// Takes a tenant out, and waits until every worker obeys; connections that are open stay.
     ///
     /// - Throws: ``RegistryRefusal``; nothing was changed then.
     package func removeTenant(
-        _ name: String, if precondition: Precondition, by actor: String
+        _ name: String, if precondition: Precondition, by actor: String,
+        _ manner: WriteManner = .live
     ) async throws(RegistryRefusal) -> RegistryWrite {
         let begin = monotonicNow()
         let (registry, live) = try self.registryAndLive()
         let revision = try await registry.remove(
-            name, if: precondition, by: actor, process: live.configuration)
-        return await self.written(revision, isNew: false, since: begin)
+            name, if: precondition, by: manner == .tried ? nil : actor,
+            process: live.configuration)
+        return await self.written(revision, isNew: false, since: begin, manner)
     }
 
     func registryAndLive() throws(RegistryRefusal) -> (Registry, CompiledConfiguration) {
@@ -77,9 +91,12 @@ extension ControlPlane {
     package static let noRegistry = "tenants are in the file: it has no `registry`"
 
     func written(
-        _ revision: UInt64, isNew: Bool, since begin: Instant
+        _ revision: UInt64, isNew: Bool, since begin: Instant, _ manner: WriteManner
     ) async -> RegistryWrite {
-        let isLive = await self.waitUntilLive(revision, timeout: Self.liveTimeout)
+        let isLive =
+            manner == .live
+            ? await self.waitUntilLive(revision, timeout: Self.liveTimeout)
+            : self.registryFacts.revision >= revision
         let spent = monotonicNow().nanoseconds(since: begin)
         return RegistryWrite(
             revision: revision, isNew: isNew, isLive: isLive,

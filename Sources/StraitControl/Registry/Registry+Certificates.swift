@@ -45,8 +45,8 @@ struct CertificateChange {
     let tenant: String
     /// What must be true of the row.
     let precondition: Precondition
-    /// Who asks.
-    let actor: String
+    /// Who asks; nil: it is only tried.
+    let actor: String?
     /// Of this router.
     let process: Configuration
     /// Tries the change on what is live, and tells what is wrong.
@@ -232,6 +232,7 @@ extension Registry {
         after = after.with(issued.writes)
         let problems = issued.explained(await change.check(after), of: change.tenant)
         guard !problems.contains(where: { $0.severity == .error }) else { throw .wrong(problems) }
+        guard let actor = change.actor else { return old?.changed ?? 0 }
         do {
             let document = try RegistryKey.document(change.tenant)
             // The row itself is written by this very commit.
@@ -242,7 +243,7 @@ extension Registry {
                 conditions.append(.unchanged(document, since: changed))
             }
             let entry = AuditEntry(
-                change.actor, isRemoved ? "delete" : old == nil ? "create" : "change",
+                actor, isRemoved ? "delete" : old == nil ? "create" : "change",
                 write.key.description, before: old?.summary, after: audited)
             let audit = StoreWrite.put(
                 try RegistryKey.audit(entry.id), Array(try AnswerJSON.encode(entry)))

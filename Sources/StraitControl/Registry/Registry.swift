@@ -119,12 +119,12 @@ package struct Registry: Sendable {
     ///   - document: What it says from now on.
     ///   - name: Its name, which the document repeats.
     ///   - precondition: What must be true of it.
-    ///   - actor: Who asks.
+    ///   - actor: Who asks; nil: it is only tried.
     ///   - check: Tries the change on what is live, and tells what is wrong.
     /// - Returns: The revision that has it; the one before where nothing was to be done.
     package func put(
         _ document: TenantDocument, named name: String, if precondition: Precondition,
-        by actor: String, process: Configuration,
+        by actor: String?, process: Configuration,
         check: @Sendable (RegisteredTenant) async -> [ConfigurationProblem]
     ) async throws(RegistryRefusal) -> UInt64 {
         let before = try await self.current(name, precondition)
@@ -151,7 +151,7 @@ package struct Registry: Sendable {
     ///
     /// - Returns: The revision since which it is gone.
     package func remove(
-        _ name: String, if precondition: Precondition, by actor: String, process: Configuration
+        _ name: String, if precondition: Precondition, by actor: String?, process: Configuration
     ) async throws(RegistryRefusal) -> UInt64 {
         let before = try await self.current(name, precondition)
         guard before.document != nil else { throw .notFound(name) }
@@ -196,8 +196,9 @@ package struct Registry: Sendable {
     private func commit(
         _ before: RegisteredTenant, after: RegisteredTenant?,
         _ issued: IssuedChange = IssuedChange(), coming: Set<String>, going: Set<String>,
-        by actor: String
+        by actor: String?
     ) async throws(RegistryRefusal) -> UInt64 {
+        guard let actor else { return before.document?.changed ?? 0 }
         do {
             let key = try RegistryKey.document(before.name)
             var writes = issued.writes

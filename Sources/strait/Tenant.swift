@@ -1,0 +1,160 @@
+// `strait tenant`: the owners of names and services that the registry has.
+
+internal import ArgumentParser
+internal import StraitConfig
+internal import StraitControl
+
+struct TenantCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "tenant",
+        abstract: "List, show, add, change and remove tenants of the registry.",
+        discussion: """
+            EXAMPLES
+              strait tenant ls
+              strait tenant add acme --domain acme.example.com
+              strait tenant set acme --domain acme.example.com --domain acme.example.org
+              strait tenant show acme --format json | jq .services
+              strait tenant rm acme --yes
+            """,
+        subcommands: [List.self, Show.self, Add.self, Set.self, Remove.self])
+
+    struct List: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "ls", abstract: "List tenants, by their names.")
+
+        @Option(help: "At most so many.")
+        var limit = 1000
+
+        @OptionGroup var admin: AdminOptions
+        @OptionGroup var format: FormatOptions
+
+        func run() throws {
+            var table = TextTable("tenant", "domains", "services")
+            var items: [String] = []
+            try self.admin.forEachTenant(limit: max(self.limit, 1)) { name, document in
+                switch self.format.format {
+                case .json: items.append(String(decoding: document.json, as: UTF8.self))
+                case .text:
+                    table.add(
+                        name, document.texts("domains").joined(separator: " "),
+                        document.items("services").compactMap { $0.text("name") }
+                            .joined(separator: " "))
+                }
+            }
+            switch self.format.format {
+            case .json: writeOutput("[\(items.joined(separator: ","))]\n")
+            case .text: writeOutput(table.text)
+            }
+        }
+    }
+
+    struct Show: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "show", abstract: "Show a tenant's document.")
+
+        @Argument(help: "The tenant's name.")
+        var name: String
+
+        @OptionGroup var admin: AdminOptions
+        @OptionGroup var format: FormatOptions
+
+        func run() throws {
+            let document = try self.admin.tenant(self.name).document
+            switch self.format.format {
+            case .json: writeOutput(String(decoding: document.json, as: UTF8.self) + "\n")
+            case .text: writeOutput(document.yaml)
+            }
+        }
+    }
+
+    /// What a tenant is made or changed with.
+    struct Keys: ParsableArguments {
+        @Option(
+            name: .customLong("domain"),
+            help: "A name of the tenant's own; its services are SERVICE.DOMAIN. May be repeated.")
+        var domains: [String] = []
+
+        @Option(help: "Open connections over all workers; 0 is no limit.")
+        var connections: Int?
+
+        @Option(help: "New connections in each second; 0 is no limit.")
+        var newConnectionsPerSecond: Int?
+
+        func apply(to document: inout TenantDocument) throws {
+            if !self.domains.isEmpty {
+                try document.set("domains", to: TenantDocument.list(self.domains))
+            }
+            let limits = [
+                ("connections", self.connections),
+                ("new_connections_per_second", self.newConnectionsPerSecond),
+            ].compactMap { name, value in value.map { (name: name, json: "\($0)") } }
+            guard !limits.isEmpty else { return }
+            var all = try document.item("limits") ?? TenantDocument(keys: [])
+            for limit in limits {
+                try all.set(limit.name, to: TenantDocument(json: Array(limit.json.utf8)))
+            }
+            try document.set("limits", to: all)
+        }
+    }
+
+    struct Add: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "add", abstract: "Make a tenant; it is live when this ends.")
+
+        @Argument(help: "Its name: a-z, 0-9, - and _.")
+        var name: String
+
+        @OptionGroup var keys: Keys
+        @OptionGroup var write: WriteOptions
+        @OptionGroup var admin: AdminOptions
+        @OptionGroup var format: FormatOptions
+
+        func run() throws {
+            var document = try TenantDocument(keys: [("name", JSONString.quoted(self.name))])
+            try self.keys.apply(to: &document)
+            try self.admin.write(
+                self.name, document, headers: ["If-None-Match": "*"], self.write, self.format)
+        }
+    }
+
+    struct Set: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "set", abstract: "Change a tenant; what is not named stays.")
+
+        @Argument(help: "The tenant's name.")
+        var name: String
+
+        @OptionGroup var keys: Keys
+        @OptionGroup var write: WriteOptions
+        @OptionGroup var admin: AdminOptions
+        @OptionGroup var format: FormatOptions
+
+        func run() throws {
+            try self.admin.change(self.name, self.write, self.format) {
+                try self.keys.apply(to: &$0)
+            }
+        }
+    }
+
+    struct Remove: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "rm",
+            abstract: "Remove a tenant with all that is its own; open connections stay.")
+
+        @Argument(help: "The tenant's name.")
+        var name: String
+
+        @Flag(help: "Do not ask.")
+        var yes = false
+
+        @OptionGroup var admin: AdminOptions
+        @OptionGroup var format: FormatOptions
+
+        func run() throws {
+            try confirm("remove tenant \(self.name) with all that is its own", self.yes)
+            let answer = try self.admin.ask(
+                RegistryWrite.self, "DELETE", "/v1/tenants/\(AdminOptions.escaped(self.name))")
+            try self.format.write(answer) { $0.text(what: "tenant \(self.name) removed") }
+        }
+    }
+}
