@@ -67,6 +67,15 @@ package struct AuthorityListAnswer: Codable, Hashable, Sendable {
     package var authorities: [AuthorityAnswer]
 }
 
+/// The installation's authority as operators see it.
+package struct InstallationAuthorityAnswer: Codable, Hashable, Sendable {
+    /// PEM: what to trust.
+    package var certificate: String
+
+    /// See the property.
+    package init(certificate: String) { self.certificate = certificate }
+}
+
 extension ControlPlane {
     // MARK: Reading
 

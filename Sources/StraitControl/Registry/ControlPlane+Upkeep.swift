@@ -14,6 +14,8 @@ extension ControlPlane {
     private static let upkeepBatch = 100
     /// From one look through all tenants to the next: certificates live for months.
     private static let upkeepInterval = Duration.seconds(6 * 3600)
+    /// From the start to the first look, so that what is there is live before it changes.
+    private static let upkeepDelay = Duration.seconds(5)
     /// How long to wait after a look that failed.
     private static let upkeepRetry = Duration.seconds(60)
 
@@ -63,15 +65,16 @@ extension ControlPlane {
     /// with the newest key what an older one has sealed; until cancelled.
     func keepCertificates() async {
         guard let registry = self.registry, registry.keys != nil else { return }
+        var wait = Self.upkeepDelay
         while !Task.isCancelled {
-            var wait = Self.upkeepInterval
-            do {
-                wait = try await self.lookThrough(registry) ? wait : Self.upkeepRetry
+            do { try await Task.sleep(for: wait) } catch { return }
+            do throws(StoreError) {
+                let isDone = try await self.lookThrough(registry)
+                wait = isDone ? Self.upkeepInterval : Self.upkeepRetry
             } catch {
                 self.logger.warning("certificates of the registry: \(error.text)")
                 wait = Self.upkeepRetry
             }
-            do { try await Task.sleep(for: wait) } catch { return }
         }
     }
 
