@@ -183,7 +183,8 @@ if !engineOnly {
             name: "StraitControlTests",
             dependencies: [
                 "StraitCore", "StraitRouting", "StraitState", "StraitSnapshot", "StraitEngine",
-                "StraitConfig", "StraitControl", "StraitPosix", "StraitWire",
+                "StraitConfig", "StraitStore", "StraitIdentity", "StraitControl", "StraitPosix",
+                "StraitWire",
                 .product(name: "Logging", package: "swift-log"),
             ], swiftSettings: common),
         .testTarget(

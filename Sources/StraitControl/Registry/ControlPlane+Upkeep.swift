@@ -7,7 +7,7 @@ internal import StraitConfig
 internal import StraitCore
 internal import StraitIdentity
 internal import StraitPosix
-internal import StraitStore
+package import StraitStore
 
 extension ControlPlane {
     /// Tenants that are looked through at a time.
@@ -64,12 +64,12 @@ extension ControlPlane {
     /// Renews what the installation's authority has issued, issues what is missing, and seals
     /// with the newest key what an older one has sealed; until cancelled.
     func keepCertificates() async {
-        guard let registry = self.registry, registry.keys != nil else { return }
+        guard self.registry?.keys != nil else { return }
         var wait = Self.upkeepDelay
         while !Task.isCancelled {
             do { try await Task.sleep(for: wait) } catch { return }
             do throws(StoreError) {
-                let isDone = try await self.lookThrough(registry)
+                let isDone = try await self.lookThroughCertificates()
                 wait = isDone ? Self.upkeepInterval : Self.upkeepRetry
             } catch {
                 self.logger.warning("certificates of the registry: \(error.text)")
@@ -78,9 +78,11 @@ extension ControlPlane {
         }
     }
 
-    /// Looks through all tenants, some at a time; false where this router does not serve.
-    private func lookThrough(_ registry: Registry) async throws(StoreError) -> Bool {
-        guard self.stage == .serving, let process = self.live?.configuration else { return false }
+    /// Looks through all tenants once, some at a time; false where this router does not serve.
+    package func lookThroughCertificates() async throws(StoreError) -> Bool {
+        guard let registry = self.registry, self.stage == .serving,
+            let process = self.live?.configuration
+        else { return false }
         var last: String?
         var done = UpkeepCount()
         while !Task.isCancelled {
