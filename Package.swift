@@ -78,7 +78,8 @@ var targets: [Target] = [
         name: "StraitTLSTests", dependencies: ["StraitTLS", "COpenSSL"], swiftSettings: common),
     .testTarget(
         name: "StraitSnapshotTests",
-        dependencies: ["StraitCore", "StraitRouting", "StraitSnapshot"], swiftSettings: common),
+        dependencies: ["StraitCore", "StraitRouting", "StraitSnapshot", "TestSupport"],
+        swiftSettings: common),
     .testTarget(
         name: "StraitEngineTests",
         dependencies: [

@@ -1,5 +1,6 @@
 // The load generator of the benchmarks: the downstreams (`connect`, `pingpong`, `bulk`,
-// `handshake`, `idle`, `paced`) and the upstream (`sink`) between which a proxy is measured.
+// `handshake`, `idle`, `paced`, `arrivals`, `hellos`) and the upstream (`sink`) between which a
+// proxy is measured.
 //
 // One thread, one epoll instance, no allocation per unit; what is allocated lives as long as the
 // process, which runs one mode and exits. It measures nothing of the proxy: the runner reads the
@@ -24,6 +25,9 @@ enum LoadGenerator {
           idle       --target ... --name HOST --count N [--tls yes] [--certificate ... --key ...]
           paced      --target ... --name HOST --rate MESSAGES_PER_SECOND [--connections 100]
                      [--seconds 5] [--parts 2] [--tls yes]
+          arrivals   --target ... --name HOST --rate CONNECTIONS_PER_SECOND [--seconds 5]
+                     [--parts 2]
+          hellos     --target ... --name HOST --seconds N [--concurrency 64] [--slow yes]
 
         all but sink: --warmup N    units before the measured ones
                       --gate yes    print {"event":"ready"}, wait for a line on stdin between
@@ -69,6 +73,12 @@ enum LoadGenerator {
             try load.run(options)
         case "paced":
             var load = try PacedLoad(options: options)
+            try load.run(options)
+        case "arrivals":
+            var load = try ArrivalsLoad(options: options)
+            try load.run(options)
+        case "hellos":
+            var load = try HellosLoad(options: options)
             try load.run(options)
         default:
             throw Failure("unknown mode\n\(Self.usage)")

@@ -18,7 +18,8 @@ class Certificates:
         self.downstream_chain = self._path("user.pem")
         self.downstream_key = self._path("user.key")
         self._authority("authority", "Benchmark authority")
-        self._leaf("leaf", "authority", NAME, f"subjectAltName=DNS:{NAME},DNS:*.{NAME}\n"
+        self._leaf("leaf", "authority", NAME, f"subjectAltName=DNS:{NAME},DNS:*.{NAME},"
+                   "DNS:*.neighbour.test\n"
                    "extendedKeyUsage=serverAuth")
         self._authority("users", "Benchmark users")
         self._leaf("user", "users", "alice", "extendedKeyUsage=clientAuth")

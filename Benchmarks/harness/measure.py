@@ -34,6 +34,20 @@ class World:
             [load, "sink", "--listen", ",".join(f"{name}:{port}" for name, port in listen)],
             load_cores, os.path.join(self.directory, "sink.log"), stdin=subprocess.DEVNULL)
         processes.wait_for_port(self.counters_port, self.sink)
+        self.noise_sink = self.start_noise_sink()
+
+    def start_noise_sink(self):
+        """What is behind the noise of one tenant is not what another one's echoes wait for."""
+        source, echo, counters = self.take_ports(3)
+        self.sink_ports |= {"noise-source": source, "noise-echo": echo}
+        sink = processes.spawn(
+            [self.load, "sink", "--listen",
+             f"hello-source:{source},echo:{echo},counters:{counters}"],
+            self.load_cores, os.path.join(self.directory, "noise-sink.log"),
+            stdin=subprocess.DEVNULL)
+        processes.wait_for_port(counters, sink)
+        processes.run_after_others(sink.pid)
+        return sink
 
     def take_ports(self, count):
         return [next(self.ports) for _ in range(count)]
@@ -46,6 +60,7 @@ class World:
 
     def close(self):
         processes.stop(self.sink)
+        processes.stop(self.noise_sink)
         self.temporary.cleanup()
 
     def counters(self, service):

@@ -13,6 +13,9 @@ TEMPLATES = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file_
 # A proxy that has not read a large configuration by then is left out.
 READY_SECONDS = 120
 
+# In Strait the name of another tenant than all the others.
+NEIGHBOUR = "tls-echo.neighbour.test"
+
 # Host name -> the sink's service behind it. The prefix says what the proxy does with TLS.
 ROUTES = {
     "pass-answer.bench.test": "answer",
@@ -21,6 +24,9 @@ ROUTES = {
     "tls-echo.bench.test": "echo",
     "tls-source.bench.test": "source",
     "mutual-echo.bench.test": "echo",
+    "pass-noise.bench.test": "noise-source",
+    "tls-noise.bench.test": "noise-echo",
+    NEIGHBOUR: "echo",
 }
 
 
@@ -28,7 +34,7 @@ class Peer:
     """One proxy in one setting. `kinds` are the host name prefixes that it is measured with."""
 
     kinds = ("pass", "tls", "mutual")
-    modes = ("connect", "pingpong", "bulk", "handshake", "idle", "paced")
+    modes = ("connect", "pingpong", "bulk", "handshake", "idle", "paced", "noisy")
     # How many host names and listening ports it is asked to do with; beyond, it would take minutes.
     routes_max = ports_max = 1_000_000
 
@@ -185,7 +191,7 @@ class Strait(Peer):
 
     def command(self):
         services = [strait_service(host, self.world.sink_ports[name])
-                    for host, name in ROUTES.items()]
+                    for host, name in ROUTES.items() if host != NEIGHBOUR]
         path = self.write("strait.yaml", {
             "WORKERS": self.setting or 1, "SERVICES": "\n".join(services),
             "LISTENERS": "\n".join(
@@ -195,7 +201,11 @@ class Strait(Peer):
         return [self.world.programs["strait"], "serve", "--config", path]
 
     def tenants(self):
-        """One for each group of names, as a service that has all of them."""
+        """The one beside the noise; and one for each group of names, as a service that has all."""
+        chain, key = self.world.certificates.chain, self.world.certificates.key
+        yield (f"  - name: neighbour\n    domains: [{NEIGHBOUR.split('.', 1)[1]}]\n"
+               f"    certificates: [{{ chain: {chain}, key: {key} }}]\n    services:\n"
+               + strait_service(NEIGHBOUR, self.world.sink_ports["echo"]))
         port = self.world.sink_ports["answer"]
         for group, hosts in self.shape.groups.items():
             yield (f"  - name: {group}\n    services:\n      - {{ name: web, protocol: tcp,"

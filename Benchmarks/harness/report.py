@@ -101,6 +101,28 @@ def flood_row(workload, name, cells, rows, results):
             f" {rate(workload, cells)} |")
 
 
+NOISY_HEAD = ["| noise | peer | echo alone: p50 | p99 µs | beside noise: p50 | p99 µs | p99 more, µs |"
+              " min – max | new alone: p99 ms | beside noise: p50 | p99 ms | failed | noise |",
+              "|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|"]
+
+
+def noisy_row(workload, name, cells, rows, results):
+    head = f"| {workload.title} | {name} |"
+    reason = reason_without(cells)
+    if reason:
+        return f"{head} {reason} | | | | | | | | | | |"
+
+    def found(part, which, scale=1):
+        return number(medians(cells, lambda cell: cell[part][which] / scale))
+
+    failed = sum(cell["noisyArrivals"]["failed"] for cell in cells)
+    tried = failed + sum(cell["noisyArrivals"]["units"] for cell in cells)
+    return (f"{head} {found('quiet', 'p50')} | {found('quiet', 'p99')} | {found('noisy', 'p50')} |"
+            f" {found('noisy', 'p99')} | {spread(cells)} | {found('quietArrivals', 'p99', 1000)} |"
+            f" {found('noisyArrivals', 'p50', 1000)} | {found('noisyArrivals', 'p99', 1000)} |"
+            f" {failed} of {tried} | {rate(workload, cells)} |")
+
+
 def row(workload, name, cells, rows, against):
     reason = reason_without(cells)
     if reason:
@@ -108,6 +130,10 @@ def row(workload, name, cells, rows, against):
     ratio = "1" if name == against else paired(cells, rows[against]) if against else ""
     return (f"| {workload.title}, {workload.unit} | {name} | {spread(cells)} | {ratio} |"
             f" {rate(workload, cells)} |")
+
+
+TABLES = {"scale": (SIZES_HEAD, sizes_row), "flood": (FLOOD_HEAD, flood_row),
+          "noisy": (NOISY_HEAD, noisy_row)}
 
 
 def markdown(results, facts):
@@ -125,8 +151,8 @@ def markdown(results, facts):
         if not chosen:
             continue
         lines += [f"## {title}", ""]
-        if group in ("scale", "flood"):
-            head, one = (SIZES_HEAD, sizes_row) if group == "scale" else (FLOOD_HEAD, flood_row)
+        if group in TABLES:
+            head, one = TABLES[group]
             lines += head + [one(workload, name, cells, results[workload.name], results)
                              for workload in chosen
                              for name, cells in results[workload.name].items()] + [""]

@@ -26,7 +26,7 @@ class Workload:
         if self.routes:
             return shapes.host_name(0)
         short = {"answer": "answer", "hello-echo": "echo", "hello-source": "source",
-                 "echo": "echo", "source": "source"}[self.service]
+                 "echo": "echo", "source": "source", "neighbour": "neighbour"}[self.service]
         return f"{self.kind}-{short}.bench.test"
 
     @property
@@ -36,6 +36,10 @@ class Workload:
     @property
     def is_flood(self):
         return self.mode == "paced"
+
+    @property
+    def is_noisy(self):
+        return self.mode == "noisy"
 
     @property
     def family(self):
@@ -139,9 +143,19 @@ ALL = [
              "pass", "hello-echo", "paced", 10, 1, 1, {"connections": 100, "rate": 1_000}),
     Workload("flood-tls", "flood", "Echoes over terminated TLS", "µs",
              "tls", "echo", "paced", 10, 1, 1, {"connections": 100, "rate": 1_000}),
+    Workload("noisy-hellos", "noisy", "Replayed hellos", "µs more", "tls", "neighbour", "noisy",
+             8, 1, 1, {"mode": "hellos", "host": "tls-noise.bench.test", "concurrency": 256}),
+    Workload("noisy-handshakes", "noisy", "Full handshakes", "µs more", "tls", "neighbour", "noisy",
+             8, 1, 1, {"mode": "handshake", "host": "tls-noise.bench.test", "concurrency": 256}),
+    Workload("noisy-bulk", "noisy", "Bulk, 16 streams", "µs more", "tls", "neighbour", "noisy",
+             8, 1, 1, {"mode": "bulk", "host": "pass-noise.bench.test", "streams": 16}),
+    Workload("noisy-slow", "noisy", "Slow hellos", "µs more", "tls", "neighbour", "noisy",
+             8, 1, 1, {"mode": "hellos", "host": "tls-noise.bench.test", "concurrency": 6_000,
+                       "slow": "yes"}),
 ]
 
 GROUPS = {"passthrough": "Passthrough: CPU of the proxy", "tls": "TLS: CPU of the proxy",
           "memory": "Idle memory of the proxy",
           "scale": "Large configurations: CPU of the proxy, its start, its memory",
-          "flood": "Latency of established connections during a flood of handshakes"}
+          "flood": "Latency of established connections during a flood of handshakes",
+          "noisy": "A tenant beside a noisy one"}

@@ -226,10 +226,10 @@ extension Configuration {
         package var certificates: [CertificateFiles]
         /// PEM files of the authorities that this tenant's people are verified against.
         package var clientAuthorities: [FileReference]
-        /// Open connections; 0: no limit.
-        package var connectionsMax: Int
-        /// New connections in each second; 0: no limit.
-        package var newConnectionsPerSecondMax: Int
+        /// Over all its connections.
+        package var limits: LimitSet
+        /// Of each source.
+        package var sourceLimits: LimitSet
         /// In the order of the file; may be empty.
         package var services: [Service]
         /// Where it stands.

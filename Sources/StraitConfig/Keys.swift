@@ -220,15 +220,6 @@ extension Keys {
         Key("key", .file, isRequired: true, example: "acme.key", "PEM: its private key."),
     ]
 
-    static let tenantLimits: [Key] = [
-        Key(
-            "connections", .integer(0...10_000_000), default: "0",
-            "Open connections; 0 is no limit."),
-        Key(
-            "new_connections_per_second", .integer(0...1_000_000), default: "0",
-            "New connections in each second; 0 is no limit."),
-    ]
-
     static let service: [Key] = [
         Key(
             "name", .name, isRequired: true, example: "bastion",

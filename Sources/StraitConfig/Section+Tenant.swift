@@ -25,8 +25,8 @@ extension Section {
                     $0.certificateFiles(chain: "chain", key: "key", place: $0.place)
                 },
             clientAuthorities: self.uniqueTexts("client_ca").compactMap { self.file($0) },
-            connectionsMax: limits.integer("connections") ?? 0,
-            newConnectionsPerSecondMax: limits.integer("new_connections_per_second") ?? 0,
+            limits: limits.limitSet(),
+            sourceLimits: limits.section("per_source").limitSet(),
             services: self.sections("services").map { $0.service() },
             place: self.place)
     }

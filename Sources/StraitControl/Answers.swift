@@ -51,6 +51,23 @@ package struct StatusAnswer: Codable, Hashable, Sendable {
         package var open: Int?
     }
 
+    /// How many services are listed.
+    package static let servicesMax = 1000
+
+    /// How the registry and what is live of it stand.
+    package struct Registry: Codable, Hashable, Sendable {
+        /// Every change up to it is obeyed by every worker.
+        package var revision: UInt64
+        /// Since when that is so, RFC 3339.
+        package var liveSince: String
+        /// Tenants.
+        package var tenants: Int
+        /// Tenants whose rows cannot be used; what was good before stays. The first hundred.
+        package var refused: [String]
+        /// Why it cannot be followed now.
+        package var failure: String?
+    }
+
     /// A certificate and its end.
     package struct Certificate: Codable, Hashable, Sendable {
         /// The tenant's name.
@@ -91,8 +108,12 @@ package struct StatusAnswer: Codable, Hashable, Sendable {
     package var lastReloadSuccessful: Bool
     /// In the order of the configuration.
     package var listeners: [Listener]
-    /// In the order of the configuration.
+    /// In the order of the configuration; the first ``servicesMax`` of them.
     package var services: [Service]
+    /// How many services there are; nil from a router before there were registries.
+    package var servicesTotal: Int?
+    /// Nil where the file has the tenants.
+    package var registry: Registry?
     /// Those of tenants with series of their own.
     package var certificates: [Certificate]
 }

@@ -22,7 +22,7 @@ extension ControlPlane {
             stage: self.stage, listenersWanted: self.live?.snapshot.listeners.count ?? 0,
             listenersBound: self.sockets.sockets.count,
             revision: self.live?.snapshot.revision ?? 0, workers: self.fleet.workers,
-            workersLive: self.workersLive
+            workersLive: self.workersLive, registryFailure: self.registryFacts.failure
         ).answer
     }
 
@@ -38,6 +38,9 @@ extension ControlPlane {
         control.applyDurations = self.reloads.durations
         control.readiness = self.readiness()
         control.isDraining = self.stage == .draining
+        control.registry = self.registryAnswer
+        control.registryRefused = self.registryFacts.refused.count
+        control.registryLiveSince = self.registryFacts.liveSince
         control.drainingProcesses = self.handOver.draining.count
         control.upgradeFailures = self.handOver.failures
         control.connectionsMax = self.connectionsMax
@@ -70,7 +73,8 @@ extension ControlPlane {
             draining: self.handOver.draining,
             lastReloadSuccessful: self.reloads.isLastSuccessful,
             listeners: (snapshot?.listeners ?? []).map { self.listenerAnswer($0) },
-            services: (snapshot?.services.elements ?? []).map { service in
+            services: (snapshot?.services.elements ?? []).prefix(StatusAnswer.servicesMax).map {
+                service in
                 let labels = directory.labels(ofSlot: service.metricsSlot)
                 let open = metrics.reduce(0) { $0 + ($1.open[service.metricsSlot] ?? 0) }
                 return StatusAnswer.Service(
@@ -79,6 +83,7 @@ extension ControlPlane {
                     upstreams: service.upstreams.map { StatusAnswer.Upstream($0, of: service) },
                     open: labels.tenant == service.tenant.name ? open : nil)
             },
+            servicesTotal: snapshot?.services.count ?? 0, registry: self.registryAnswer,
             certificates: directory.certificates.map {
                 StatusAnswer.Certificate(
                     tenant: $0.tenant, name: $0.name, kind: $0.kind,

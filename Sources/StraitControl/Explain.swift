@@ -314,16 +314,12 @@ extension ExplainQuery {
     private func addAfterRoute(
         _ service: ServicePlan, _ arrival: Arrival, _ steps: inout [ExplainAnswer.Step]
     ) {
-        let limit = service.tenant.connectionsMax
-        let rate = service.tenant.newConnectionsPerSecondMax
-        let limits = [
-            limit > 0 ? "\(service.tenant.usage.openConnections) of \(limit) open" : nil,
-            rate > 0 ? "at most \(rate) new a second" : nil,
-        ].compactMap { $0 }
+        let limits = service.tenant.limits?.descriptions(
+            open: service.tenant.usage.openConnections)
         steps.append(
             ExplainAnswer.Step(
                 phase: "admit", rule: "limits of tenant \(service.tenant.name)",
-                outcome: limits.isEmpty ? "none set" : limits.joined(separator: ", ")))
+                outcome: limits?.joined(separator: ", ") ?? "none set"))
         guard service.mode == .terminate, arrival.hasTLS || service.endsTLSOfMySQL else { return }
         steps.append(
             arrival.hasTLS

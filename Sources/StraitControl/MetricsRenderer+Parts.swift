@@ -170,6 +170,28 @@ extension MetricsRenderer {
             "strait_config_last_reload_success_timestamp_seconds", .gauge,
             "When a configuration went live last, in seconds since 1970.")
         text.sample(seconds: self.control.loaded.nanoseconds)
+        self.addRegistry(&text)
+    }
+
+    private func addRegistry(_ text: inout PrometheusText) {
+        guard let registry = self.control.registry else { return }
+        text.family(
+            "strait_registry_revision", .gauge,
+            "Every change of the registry up to this revision is obeyed by every worker.")
+        text.sample(registry.revision)
+        text.family(
+            "strait_registry_live_timestamp_seconds", .gauge,
+            "Since when that is so, in seconds since 1970.")
+        text.sample(seconds: self.control.registryLiveSince.nanoseconds)
+        text.family(
+            "strait_registry_up", .gauge, "Whether the registry can be followed.")
+        text.sample(registry.failure == nil ? 1 : 0)
+        text.family("strait_registry_tenants", .gauge, "Tenants that are live.")
+        text.sample(registry.tenants)
+        text.family(
+            "strait_registry_tenants_refused", .gauge,
+            "Tenants whose rows cannot be used; what was good before stays.")
+        text.sample(self.control.registryRefused)
     }
 
     func addLimits(_ text: inout PrometheusText) {
@@ -190,6 +212,7 @@ extension MetricsRenderer {
         text.family("strait_limit_capacity", .gauge, "Each bound.")
         for (name, _, capacity) in rows { text.sample(["limit": name], capacity) }
         self.addLimitsReached(&text)
+        self.addLimitDelays(&text)
         text.family(
             "strait_series_folded", .gauge,
             "Services that share the series of tenant other because metrics.tenants is reached.")
@@ -200,6 +223,10 @@ extension MetricsRenderer {
         let kinds: [(String, String, CloseReason.Kind)] = [
             ("connections", "refused", .connectionLimit),
             ("new_connections", "refused", .rateLimit),
+            ("handshakes", "refused", .handshakeLimit),
+            ("source_connections", "refused", .sourceConnectionLimit),
+            ("source_new_connections", "refused", .sourceRateLimit),
+            ("source_handshakes", "refused", .sourceHandshakeLimit),
             ("cancel_requests", "refused", .cancelLimit),
             ("unrouted_connections", "evicted", .evicted),
             ("descriptors", "refused", .descriptorsExhausted),

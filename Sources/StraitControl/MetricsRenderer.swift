@@ -20,6 +20,12 @@ package struct ControlFacts: Sendable {
     package var readiness = ReadinessAnswer(status: "starting", checks: [])
     /// Whether the router is on its way out.
     package var isDraining = false
+    /// How the registry stands; nil without one.
+    package var registry: StatusAnswer.Registry?
+    /// Tenants of the registry that cannot be used.
+    package var registryRefused = 0
+    /// Since when every change up to the registry's revision is live.
+    package var registryLiveSince = Timestamp(nanoseconds: 0)
     /// Other processes of this router that finish what is open in them.
     package var drainingProcesses = 0
     /// By reason.

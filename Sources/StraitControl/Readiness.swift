@@ -57,11 +57,13 @@ package struct ReadinessFacts: Hashable, Sendable {
     package var workers: Int
     /// How many of them obey the revision.
     package var workersLive: Int
+    /// Why the registry cannot be followed now.
+    package var registryFailure: String?
 
     /// See the properties.
     package init(
         stage: Stage, listenersWanted: Int, listenersBound: Int, revision: UInt64, workers: Int,
-        workersLive: Int
+        workersLive: Int, registryFailure: String? = nil
     ) {
         self.stage = stage
         self.listenersWanted = listenersWanted
@@ -69,15 +71,17 @@ package struct ReadinessFacts: Hashable, Sendable {
         self.revision = revision
         self.workers = workers
         self.workersLive = workersLive
+        self.registryFailure = registryFailure
     }
 
     /// The judgement.
     ///
-    /// A change that was refused is no reason: the router goes on with what it has.
+    /// A change that was refused is no reason, nor is a registry that cannot be reached: the router
+    /// goes on with what it has.
     package var answer: ReadinessAnswer {
         let isBound = self.listenersBound == self.listenersWanted && self.listenersWanted > 0
         let isLive = self.revision > 0 && self.workersLive == self.workers
-        let checks = [
+        var checks = [
             ReadinessAnswer.Check(
                 name: "listeners", ok: isBound,
                 reason: isBound
@@ -95,6 +99,12 @@ package struct ReadinessFacts: Hashable, Sendable {
                 name: "drain", ok: self.stage != .draining,
                 reason: self.stage == .draining ? "draining" : "ok"),
         ]
+        if let registryFailure {
+            checks.append(
+                ReadinessAnswer.Check(
+                    name: "registry", ok: false,
+                    reason: "changes wait, traffic does not: \(registryFailure)"))
+        }
         let status: String
         switch self.stage {
         case .starting: status = "starting"

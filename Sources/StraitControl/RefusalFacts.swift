@@ -69,6 +69,18 @@ package struct RefusalFacts: Hashable, Sendable {
         case .rateLimit:
             "fewer new connections of \(self.owner) in that second, "
                 + "or higher limits.new_connections_per_second"
+        case .handshakeLimit:
+            "fewer new TLS connections of \(self.owner) in that second, "
+                + "or higher limits.handshakes_per_second"
+        case .sourceConnectionLimit:
+            "fewer open connections from one address, or higher limits.per_source.connections "
+                + "of \(self.owner)"
+        case .sourceRateLimit:
+            "fewer new connections from one address in that second, or higher "
+                + "limits.per_source.new_connections_per_second of \(self.owner)"
+        case .sourceHandshakeLimit:
+            "fewer new TLS connections from one address in that second, or higher "
+                + "limits.per_source.handshakes_per_second of \(self.owner)"
         case .cancelLimit:
             "fewer cancel requests: \(Limits.cancelMissesPerSourceMax) a second of one address may "
                 + "name no query, and \(Limits.mailboxCancelsMax) may wait for a worker"

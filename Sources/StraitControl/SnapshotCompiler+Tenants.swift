@@ -68,12 +68,11 @@ extension SnapshotCompiler {
     private mutating func compileTenant(
         _ tenant: Configuration.Tenant, _ work: inout Compilation
     ) -> TenantPlan {
-        TenantPlan(
+        let usage = self.tables.tenant(named: tenant.name)?.usage ?? TenantUsage()
+        return TenantPlan(
             name: tenant.name, certificates: self.compileCertificates(tenant, &work),
             clientAuthoritiesPEM: work.authorities(tenant.clientAuthorities),
-            connectionsMax: tenant.connectionsMax,
-            newConnectionsPerSecondMax: tenant.newConnectionsPerSecondMax,
-            usage: self.tables.tenant(named: tenant.name)?.usage ?? TenantUsage())
+            limits: usage.limits(tenant.limits, perSource: tenant.sourceLimits), usage: usage)
     }
 
     /// Certificates with the same names form one set, so that ECDSA and RSA stand side by side.

@@ -31,14 +31,14 @@ struct TenantMark: Hashable {
     }
 
     private let domains: [HostName]
-    private let limits: [Int]
+    private let limits: [LimitSet?]
     private let certificates: [ContentDigest]
     private let services: [Service]
 
     /// `services` are in the order in which they are configured.
     init(_ tenant: TenantPlan, _ services: [ServicePlan], _ configured: Configuration.Tenant) {
         self.domains = configured.domains.map(\.value)
-        self.limits = [tenant.connectionsMax, tenant.newConnectionsPerSecondMax]
+        self.limits = [tenant.limits?.whole, tenant.limits?.perSource]
         self.certificates = tenant.certificates.sets.map(\.id)
         self.services = zip(services, configured.services).map { service, keys in
             Service(

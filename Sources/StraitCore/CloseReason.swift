@@ -75,6 +75,10 @@ package struct CloseReason: Hashable, Sendable {
         // Limits of ours.
         case connectionLimit = "connection_limit"
         case rateLimit = "rate_limit"
+        case handshakeLimit = "handshake_limit"
+        case sourceConnectionLimit = "source_connection_limit"
+        case sourceRateLimit = "source_rate_limit"
+        case sourceHandshakeLimit = "source_handshake_limit"
         case cancelLimit = "cancel_limit"
         case evicted
         case descriptorsExhausted = "descriptors_exhausted"
@@ -104,7 +108,9 @@ package struct CloseReason: Hashable, Sendable {
             case .connectTimeout, .connectFailed, .upstreamTLSFailed, .upstreamTLSRefused,
                 .upstreamRefused, .passwordInClear:
                 .upstream
-            case .connectionLimit, .rateLimit, .cancelLimit, .evicted, .descriptorsExhausted:
+            case .connectionLimit, .rateLimit, .handshakeLimit, .sourceConnectionLimit,
+                .sourceRateLimit, .sourceHandshakeLimit, .cancelLimit, .evicted,
+                .descriptorsExhausted:
                 .limit
             }
         }

@@ -44,6 +44,8 @@ struct AccessRecord {
     var upstreamReceived: UInt64
     var upstreamSent: UInt64
     var milestones: Milestones
+    /// How long limits of bytes have held its directions; 0: they have not.
+    var heldNanoseconds: UInt64
 }
 
 extension Worker {
@@ -82,7 +84,8 @@ extension Worker {
             downstreamReceived: connection.value.downstream.received,
             downstreamSent: connection.value.downstream.sent,
             upstreamReceived: connection.value.upstream.received,
-            upstreamSent: connection.value.upstream.sent, milestones: connection.value.milestones)
+            upstreamSent: connection.value.upstream.sent, milestones: connection.value.milestones,
+            heldNanoseconds: connection.value.metered?.heldNanoseconds ?? 0)
     }
 }
 
@@ -168,6 +171,9 @@ extension AccessRecord {
         json.member("strait.bytes.downstream.sent", self.downstreamSent)
         json.member("strait.bytes.upstream.received", self.upstreamReceived)
         json.member("strait.bytes.upstream.sent", self.upstreamSent)
+        if self.heldNanoseconds > 0 {
+            json.member("strait.limits.delay_us", self.heldNanoseconds / 1000)
+        }
         let times = self.milestones
         func micros(_ start: Instant, _ end: Instant) -> UInt64? {
             start > .zero && end >= start ? end.nanoseconds(since: start) / 1000 : nil

@@ -44,14 +44,14 @@ struct Endpoint: ~Copyable {
 }
 
 extension Endpoint {
-    /// Decrypts into the worker's buffer.
+    /// Decrypts into the worker's buffer, `bytesMax` at most.
     ///
     /// Without TLS there is nothing to decrypt.
     mutating func decrypt(
-        into buffer: inout TransferBuffer, _ channel: inout TLSChannel
+        into buffer: inout TransferBuffer, bytesMax: Int, _ channel: inout TLSChannel
     ) throws(TLSFailure) -> TLSReadOutcome {
         let number = self.socket.number
-        var room = buffer.mutableSpan
+        var room = buffer.mutableSpan(bytesMax: bytesMax)
         return try self.tls?.read(
             into: &room, descriptor: number, channel: &channel, endMayHaveCome: self.sawReadStop)
             ?? .wantsRead
@@ -184,14 +184,13 @@ struct Connection: ~Copyable, SlabElement {
     /// Whether the record is written and the end counted: once.
     var isRecorded = false
     var isQueued = false
+    /// What it uses of its tenant's limits, where there are some.
+    var metered: MeteredUse?
+    /// Whether the bytes that it relays are limited.
+    var limitsBytes = false
     /// Whether it counts among the tenant's open connections.
     var countsForTenant = false
     var revision: UInt64 = 0
-
-    // Neighbours in the list of connections that are not admitted yet; -1 is none.
-    var olderUnrouted: Int32 = -1
-    var newerUnrouted: Int32 = -1
-    var isUnrouted = false
 
     /// Why it ends; set once, when ending begins.
     var reason: CloseReason?
@@ -245,6 +244,12 @@ extension Connection {
         }
         return service.upstreams[self.connect.address]
     }
+
+    /// Whether large reads come one after the other, in either direction.
+    var isBulk: Bool { self.upMode.isBulk || self.downMode.isBulk }
+
+    /// Whose turn its work is, where turns are by tenant.
+    var flow: ObjectIdentifier? { self.service.map { ObjectIdentifier($0.tenant.usage) } }
 
     /// The counters that this connection belongs to.
     var metricsSlot: Int { self.service?.metricsSlot ?? 0 }

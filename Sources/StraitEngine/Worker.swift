@@ -38,14 +38,20 @@ struct Worker: ~Copyable {
 
     /// The loop's time, read once a turn.
     var now = monotonicNow()
-    /// Connections whose handshake has something to do, oldest first.
-    var handshakes = TokenQueue()
+    /// Connections whose handshake has something to do: fair by tenant, oldest first.
+    var handshakes = FairQueue<ObjectIdentifier?, SlabToken>()
+    /// Relays with large reads: behind the small messages of a turn, fair by tenant.
+    var bulk = FairQueue<ObjectIdentifier?, SlabToken>()
     /// Connections whose budget for this turn was used up.
     var unfinished = TokenQueue()
     var expired: [Int] = []
     var nextConnectionNumber: UInt64
-    var oldestUnrouted: Int32 = -1
-    var newestUnrouted: Int32 = -1
+    /// Connections that may be driven out by others.
+    var unrouted = UnroutedTable()
+    /// Directions of relays that wait until a limit lets them read.
+    var held = FairQueue<HeldFlow, HeldDirection>()
+    /// When those are looked at again; ``Instant/never``: there are none.
+    var meterTick = Instant.never
     var acceptPausedUntil: Instant?
     var drainDeadline: Instant?
     var saidDrained = false
@@ -98,7 +104,9 @@ struct Worker: ~Copyable {
             self.now = woken
             for event in 0..<count { self.dispatch(self.poller.event(event)) }
             self.runHandshakes()
+            self.runBulk()
             self.runUnfinished()
+            self.runHeld()
             self.runTimers()
             self.endDrained()
             self.resumeAccepting()
@@ -114,8 +122,9 @@ struct Worker: ~Copyable {
     }
 
     private func waitMilliseconds() -> Int32 {
-        if !self.handshakes.isEmpty || !self.unfinished.isEmpty { return 0 }
+        if !self.handshakes.isEmpty || !self.unfinished.isEmpty || !self.bulk.isEmpty { return 0 }
         var next = self.timers.nextDeadline() ?? .never
+        next = min(next, self.meterTick)
         if let paused = self.acceptPausedUntil { next = min(next, paused) }
         if let drained = self.drainDeadline, self.connections.count > 0 {
             next = min(next, drained)
@@ -174,6 +183,7 @@ struct Worker: ~Copyable {
         case .prelude: if side == .downstream { self.readPrelude(index) }
         case .connect:
             if side == .upstream { self.advanceConnect(index) } else { self.watchDownstream(index) }
+        case .relay where self.connections.reference(index).value.isBulk: self.queueBulk(index)
         case .relay: self.relay(index)
         case .close: self.linger(index)
         }
@@ -181,8 +191,7 @@ struct Worker: ~Copyable {
 
     private mutating func runHandshakes() {
         for _ in 0..<Limits.handshakeStepsPerTurn {
-            guard let token = self.handshakes.popFirst() else { return }
-            guard let index = self.connections.index(of: token) else { continue }
+            guard let index = self.nextHandshake() else { return }
             let connection = self.connections.reference(index)
             connection.value.isQueued = false
             switch connection.value.phase {
@@ -193,6 +202,30 @@ struct Worker: ~Copyable {
             // relay could not queue itself meanwhile.
             case .relay: self.relay(index)
             case .accept, .peek, .route, .admit, .authenticate, .close: continue
+            }
+        }
+    }
+
+    /// Who has a handshake's step now; those that have ended meanwhile cost no turn.
+    private mutating func nextHandshake() -> Int? {
+        for _ in 0..<Limits.eventsPerTurn {
+            guard let token = self.handshakes.popFirst() else { return nil }
+            if let index = self.connections.index(of: token) { return index }
+        }
+        return nil
+    }
+
+    private mutating func runBulk() {
+        var budget = Limits.bulkBytesPerTurn
+        for _ in 0..<self.bulk.count where budget > 0 {
+            guard let token = self.bulk.popFirst() else { return }
+            guard let index = self.connections.index(of: token) else { continue }
+            let connection = self.connections.reference(index)
+            connection.value.isQueued = false
+            if connection.value.phase == .relay {
+                budget -= self.relay(index)
+            } else {
+                self.advance(index, because: .downstream)
             }
         }
     }
@@ -254,12 +287,14 @@ struct Worker: ~Copyable {
         }
     }
 
-    /// Bytes were announced though earlier ones wait unread: while the other side is full, each
-    /// packet would wake the worker for nothing, so no more are announced.
+    /// Bytes were announced though earlier ones wait unread: while the other side is full, or a
+    /// limit holds this one, each packet would wake the worker for nothing, so no more are
+    /// announced.
     private mutating func muteHeldBack(_ index: Int, _ side: EndpointSide) {
         let connection = self.connections.reference(index)
-        guard connection.value.phase == .relay, !connection.value[side.other].isWritable,
-            !connection.value[side].isMuted
+        let direction = side == .downstream ? RelayDirection.up : .down
+        guard connection.value.phase == .relay, !connection.value[side].isMuted,
+            !connection.value[side.other].isWritable || connection.value.isHeld(direction)
         else { return }
         self.setMuted(index, side, true)
     }
@@ -283,7 +318,15 @@ struct Worker: ~Copyable {
         let connection = self.connections.reference(index)
         guard !connection.value.isQueued else { return }
         connection.value.isQueued = true
-        self.handshakes.append(self.connections.token(index))
+        self.handshakes.append(self.connections.token(index), of: connection.value.flow)
+    }
+
+    /// Has the relay go on when it is its turn among those with large reads.
+    mutating func queueBulk(_ index: Int) {
+        let connection = self.connections.reference(index)
+        guard !connection.value.isQueued else { return }
+        connection.value.isQueued = true
+        self.bulk.append(self.connections.token(index), of: connection.value.flow)
     }
 
     /// Has the connection go on in the next turn.

@@ -3,7 +3,7 @@
 package import StraitCore
 internal import StraitPosix
 package import StraitSnapshot
-package import StraitState
+internal import StraitState
 
 /// A bound, listening socket that every worker shares.
 package struct ListenerSocket: Hashable, Sendable {
@@ -196,11 +196,11 @@ package struct CancelTarget: Sendable {
     /// The upstream's own key.
     var key: [UInt8]
     /// Where the query's connection came from.
-    var source: CancelSource
+    var source: SourcePrefix
 
     /// See the properties.
     package init(
-        service: ServicePlan, upstream: UpstreamPlan, key: [UInt8], source: CancelSource
+        service: ServicePlan, upstream: UpstreamPlan, key: [UInt8], source: SourcePrefix
     ) {
         self.service = service
         self.upstream = upstream
@@ -220,7 +220,7 @@ package struct FoundCancelTarget: Sendable {
     /// The upstream's own key.
     package var key: [UInt8]
     /// Where the query's connection came from.
-    package var source: CancelSource
+    package var source: SourcePrefix
 
     init(_ target: CancelTarget) {
         self.tenant = target.service.tenant.name

@@ -82,6 +82,21 @@ package struct WorkerMetrics: Sendable {
             self.reason = reason
         }
     }
+    /// What the time is counted by that limits held reading back.
+    package struct DelayKey: Hashable, Sendable {
+        /// The service's slot.
+        package var slot: Int
+        /// Whether bytes from the downstream were held.
+        package var isUp: Bool
+        /// Whether it was the limit of a source and not of the whole tenant.
+        package var isOfSource: Bool
+        /// One series of ``limitDelays``.
+        package init(slot: Int, isUp: Bool, isOfSource: Bool) {
+            self.slot = slot
+            self.isUp = isUp
+            self.isOfSource = isOfSource
+        }
+    }
     /// Bytes of one service; advanced while its connections are open.
     package struct Bytes: Sendable {
         /// Bytes from downstreams, of what is relayed: inside TLS where TLS ends here.
@@ -129,6 +144,8 @@ package struct WorkerMetrics: Sendable {
     package var alerts: [AlertKey: UInt64] = [:]
     /// By slot.
     package var bytes: [Int: Bytes] = [:]
+    /// Nanoseconds that relays waited for a limit of bytes.
+    package var limitDelays: [DelayKey: UInt64] = [:]
     /// Attempts that failed.
     package var connectErrors: [ConnectErrorKey: UInt64] = [:]
     /// Attempts at another address after one had failed, by ``ServicePlan/metricsSlot``.

@@ -30,10 +30,13 @@ package enum TransferOutcome: Equatable, Sendable {
 
     deinit { unsafe self.base.deallocate() }
 
-    /// Receives into the buffer from `offset` on.
-    package mutating func receive(_ descriptor: Int32, offset: Int = 0) -> TransferOutcome {
-        precondition(offset >= 0 && offset < self.count, "room is left")
-        let got = unsafe recv(descriptor, self.base + offset, self.count - offset, 0)
+    /// Receives into the buffer from `offset` on, at most `bytesMax`.
+    package mutating func receive(
+        _ descriptor: Int32, offset: Int = 0, bytesMax: Int = .max
+    ) -> TransferOutcome {
+        precondition(offset >= 0 && offset < self.count && bytesMax > 0, "room is left")
+        let room = min(self.count - offset, bytesMax)
+        let got = unsafe recv(descriptor, self.base + offset, room, 0)
         return Self.outcome(got, endsAtZero: true)
     }
 
@@ -92,6 +95,15 @@ package enum TransferOutcome: Equatable, Sendable {
             let span = unsafe MutableSpan(_unsafeStart: self.base, count: self.count)
             return unsafe _overrideLifetime(span, mutating: &self)
         }
+    }
+
+    /// The first `bytesMax` bytes of the buffer, to write; all of it where it has no more.
+    @_lifetime(&self)
+    package mutating func mutableSpan(bytesMax: Int) -> MutableSpan<UInt8> {
+        precondition(bytesMax >= 0, "so many bytes")
+        let span = unsafe MutableSpan(
+            _unsafeStart: self.base, count: min(bytesMax, self.count))
+        return unsafe _overrideLifetime(span, mutating: &self)
     }
 
     private static func outcome(_ result: Int, endsAtZero: Bool) -> TransferOutcome {

@@ -217,23 +217,27 @@ package final class TenantPlan: Sendable {
     package let certificates: CertificateTable
     /// PEM of the authorities that this tenant's people are verified against; empty for none.
     package let clientAuthoritiesPEM: [UInt8]
-    /// Connections that may be open at once over all workers; 0 means no limit.
-    package let connectionsMax: Int
-    /// Connections that may begin in one second over all workers; 0 means no limit.
-    package let newConnectionsPerSecondMax: Int
+    /// What it may use; nil: whatever there is.
+    package let limits: TenantLimits?
     /// Counts this tenant's open connections over all workers and revisions.
     package let usage: TenantUsage
 
-    /// A tenant; without the optional arguments one without limits.
+    /// Connections that may be open at once over all workers; 0 means no limit.
+    package var connectionsMax: Int { self.limits?.whole.connections ?? 0 }
+    /// Connections that may begin in one second over all workers; 0 means no limit.
+    package var newConnectionsPerSecondMax: Int {
+        Int(self.limits?.whole.newConnections.perSecond ?? 0)
+    }
+
+    /// A tenant; without `limits` one that has none.
     package init(
         name: String, certificates: CertificateTable, clientAuthoritiesPEM: [UInt8],
-        connectionsMax: Int = 0, newConnectionsPerSecondMax: Int = 0, usage: TenantUsage
+        limits: TenantLimits? = nil, usage: TenantUsage
     ) {
         self.name = name
         self.certificates = certificates
         self.clientAuthoritiesPEM = clientAuthoritiesPEM
-        self.connectionsMax = connectionsMax
-        self.newConnectionsPerSecondMax = newConnectionsPerSecondMax
+        self.limits = limits
         self.usage = usage
     }
 }

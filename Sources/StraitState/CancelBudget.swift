@@ -6,19 +6,6 @@
 
 package import StraitCore
 
-/// Whom a CancelRequest is charged to: one IPv4 address, or one IPv6 /64, which is what one host is
-/// given (RFC 4291 §2.5.1).
-package struct CancelSource: Hashable, Sendable {
-    /// The address that stands for all of the source; nil where there is none.
-    package let address: IPAddress?
-
-    /// - Parameter address: Who dialled; nil where that is not known (a UNIX socket): all of those
-    ///   are one source.
-    package init(_ address: IPAddress?) {
-        self.address = address.map { $0.isIPv4 ? $0 : IPAddress(high: $0.high, low: 0) }
-    }
-}
-
 /// One worker's count of CancelRequests that named no query, over the running second.
 ///
 /// The table has a fixed number of places (``Limits/cancelSourcesMax``), each for all sources whose
@@ -46,7 +33,7 @@ package struct CancelBudget: Sendable {
     package init() {}
 
     /// What `source` may do at `now`.
-    package mutating func permit(_ source: CancelSource, at now: Instant) -> Permit {
+    package mutating func permit(_ source: SourcePrefix, at now: Instant) -> Permit {
         self.turn(to: now)
         guard self.isCharged else { return .anyKey }
         if self.places[self.place(of: source)] >= Limits.cancelMissesPerSourceMax { return .none }
@@ -54,14 +41,14 @@ package struct CancelBudget: Sendable {
     }
 
     /// Charges `source` for a request that named no query of ours.
-    package mutating func missed(_ source: CancelSource, at now: Instant) {
+    package mutating func missed(_ source: SourcePrefix, at now: Instant) {
         self.passedOn(source, at: now)
         self.misses += 1
     }
 
     /// Charges `source`, and nobody else, for a request that went on unread to the one service of
     /// its listener: it guesses at that service's keys alone.
-    package mutating func passedOn(_ source: CancelSource, at now: Instant) {
+    package mutating func passedOn(_ source: SourcePrefix, at now: Instant) {
         self.turn(to: now)
         if self.places.isEmpty {
             self.places = Array(repeating: 0, count: Limits.cancelSourcesMax)
@@ -81,7 +68,7 @@ package struct CancelBudget: Sendable {
         for place in self.places.indices { self.places[place] = 0 }
     }
 
-    private func place(of source: CancelSource) -> Int {
+    private func place(of source: SourcePrefix) -> Int {
         Int(UInt(bitPattern: source.hashValue) % UInt(Limits.cancelSourcesMax))
     }
 }

@@ -19,6 +19,9 @@ package struct TransferMode: Equatable, Sendable {
     package private(set) var isSplicing = false
     private var streak: UInt8 = 0
 
+    /// Whether large reads come one after the other, spliced or copied.
+    package var isBulk: Bool { self.isSplicing || self.streak >= UInt8(Self.largeReadsToSplice) }
+
     /// Copies, until large reads come.
     package init() {}
 

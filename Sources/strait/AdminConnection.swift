@@ -96,9 +96,14 @@ struct AdminOptions: ParsableArguments {
     /// What a refusal says.
     static func sentence(_ status: Int, _ body: [UInt8]) -> String {
         do {
-            if let problem = try? AnswerJSON.decode(RefusalAnswer.self, from: body) {
-                return problem.text  // else it is a sentence, or no answer of a router
-            }
+            return try AnswerJSON.decode(RefusalAnswer.self, from: body).text
+        } catch {
+            return Self.plainSentence(status, body)
+        }
+    }
+
+    private static func plainSentence(_ status: Int, _ body: [UInt8]) -> String {
+        do {
             return try AnswerJSON.decode(SentenceAnswer.self, from: body).text
         } catch {
             let text = String(decoding: body, as: UTF8.self)

@@ -15,6 +15,7 @@ package enum AnswerText {
             + "\(answer.workersLive)/\(answer.workers) workers  up \(answer.uptimeSeconds)s  "
             + "\(answer.openConnections) open  version \(answer.version)  pid \(answer.pid)"
             + "\(reload)\n"
+        if let registry = answer.registry { text += Self.registry(registry) }
         for process in answer.draining {
             text += "draining process \(process.pid)  --admin \(process.admin)\n"
         }
@@ -29,9 +30,25 @@ package enum AnswerText {
                 service.upstreams.map(\.address).joined(separator: " "),
                 service.open.map { "\($0)" } ?? "")
         }
+        let left = (answer.servicesTotal ?? 0) - answer.services.count
+        if left > 0 { table.add("and \(left) more", "", "", "", "") }
         text += table.text + Self.upstreams(answer.services)
         for certificate in answer.certificates {
             text += "certificate \(certificate.name)  valid until \(certificate.notAfter)\n"
+        }
+        return text
+    }
+
+    private static func registry(_ registry: StatusAnswer.Registry) -> String {
+        var text =
+            "registry revision \(registry.revision) live on all workers since "
+            + "\(registry.liveSince)  \(registry.tenants) tenants\n"
+        if let failure = registry.failure {
+            text += "registry CANNOT BE FOLLOWED: \(failure)\n"
+        }
+        if !registry.refused.isEmpty {
+            let names = registry.refused.joined(separator: " ")
+            text += "registry REFUSED, as they were before: \(names)\n"
         }
         return text
     }

@@ -86,7 +86,10 @@ struct ConnectionStory {
         guard let received = self.word("strait.bytes.downstream.received"),
             let sent = self.word("strait.bytes.downstream.sent")
         else { return [] }
-        return ["in \(received) B", "out \(sent) B", self.time("duration_us")]
+        return [
+            "in \(received) B", "out \(sent) B", self.time("duration_us"),
+            self.time("strait.limits.delay_us").map { "of these \($0) held by limits" },
+        ]
     }
 
     private var ending: String {

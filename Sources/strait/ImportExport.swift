@@ -112,7 +112,8 @@ struct AuditCommand: ParsableCommand {
         discussion: """
             EXAMPLES
               strait audit
-              strait audit --format json | jq -r '.[] | select(.resource == "tenant/acme").time'
+              strait audit --tenant acme
+              strait audit --format json | jq -r '.[].actor' | sort | uniq -c
             """)
 
     @Option(help: "Only of this tenant.")

@@ -12,9 +12,10 @@ struct ServiceCommand: ParsableCommand {
         discussion: """
             EXAMPLES
               strait service ls acme
-              strait service add acme/orders --protocol postgres --upstream tcp://10.0.3.7:5432
-              strait service set acme/orders --upstream tcp://10.0.3.7:5432 --upstream tcp://10.0.3.8:5432
-              strait service rm acme/orders --yes
+              strait service add acme/db --protocol postgres --upstream tcp://10.0.3.7:5432
+              strait service set acme/db --host db.example.org --mode terminate
+              strait service set acme/db --key idle_timeout='"1h"'
+              strait service rm acme/db --yes
             """,
         subcommands: [List.self, Show.self, Add.self, Set.self, Remove.self])
 

@@ -36,13 +36,19 @@ struct Rig {
 
         """
 
-    init(bounds: AdminAPI.Bounds = AdminAPI.Bounds()) async throws {
+    /// The same with a registry instead of tenants.
+    static let registry =
+        configuration.components(separatedBy: "tenants:")[0] + "registry: { path: registry.db }\n"
+
+    init(
+        bounds: AdminAPI.Bounds = AdminAPI.Bounds(), _ text: String = Self.configuration
+    ) async throws {
         self.folder = FileManager.default.temporaryDirectory
             .appendingPathComponent("a-\(UInt32.random(in: 0 ... .max))")
         try FileManager.default.createDirectory(
             at: self.folder, withIntermediateDirectories: false)
         let file = self.folder.appendingPathComponent("strait.yaml")
-        try Data(Self.configuration.utf8).write(to: file)
+        try Data(text.utf8).write(to: file)
         let read = ConfigurationReader().read(path: file.path)
         let configuration = try #require(read.configuration)
         let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }

@@ -101,8 +101,8 @@ import Testing
         #expect(tenant.certificates.map(\.chain.path) == ["/etc/acme.pem"])
         #expect(tenant.certificates.map(\.key.path) == ["/keys/acme.key"])
         #expect(tenant.clientAuthorities.map(\.path) == ["/etc/strait/people.pem"])
-        #expect(tenant.connectionsMax == 5)
-        #expect(tenant.newConnectionsPerSecondMax == 6)
+        #expect(tenant.limits.connections == 5)
+        #expect(tenant.limits.newConnections.perSecond == 6)
         try self.checkServices(tenant.services)
     }
 

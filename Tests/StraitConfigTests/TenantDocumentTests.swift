@@ -35,7 +35,7 @@ import Testing
         #expect(reading.problems == [])
         let tenant = try #require(reading.tenant)
         #expect(tenant.name == "acme")
-        #expect(tenant.connectionsMax == 100)
+        #expect(tenant.limits.connections == 100)
         #expect(tenant.clientAuthorities.map(\.path) == ["tenant/acme/authority/people"])
         #expect(
             tenant.certificates.map(\.chain.path)

@@ -157,6 +157,10 @@ import Testing
         arguments: [
             (CloseReason.Kind.connectionLimit, "connections", "refused"),
             (.rateLimit, "new_connections", "refused"),
+            (.handshakeLimit, "handshakes", "refused"),
+            (.sourceConnectionLimit, "source_connections", "refused"),
+            (.sourceRateLimit, "source_new_connections", "refused"),
+            (.sourceHandshakeLimit, "source_handshakes", "refused"),
             (.cancelLimit, "cancel_requests", "refused"),
             (.evicted, "unrouted_connections", "evicted"),
             (.descriptorsExhausted, "descriptors", "refused"),
@@ -171,6 +175,21 @@ import Testing
         #expect(
             reached.map { "\($0)\n" }
                 == [Self.line(name, ["limit": limit, "outcome": outcome], [:], 3)])
+    }
+
+    @Test("what limits of bytes have held is told by tenant and limit, over workers and services")
+    func limitDelays() throws {
+        var workers = [WorkerMetrics(worker: 0), WorkerMetrics(worker: 1)]
+        let slot = try #require(try Self.directory().liveServices.max())
+        workers[0].limitDelays[.init(slot: slot, isUp: true, isOfSource: false)] = 1_000_000_000
+        workers[1].limitDelays[.init(slot: slot, isUp: true, isOfSource: false)] = 500_000_000
+        workers[1].limitDelays[.init(slot: slot, isUp: false, isOfSource: true)] = 2_000_000_000
+        let lines = Self.text(workers, try Self.directory()).split(separator: "\n").filter {
+            $0.hasPrefix("strait_limit_delay_seconds_total{")
+        }
+        #expect(lines.count == 2)
+        #expect(lines[0].contains(#"limit="bytes_in""#) && lines[0].hasSuffix(" 1.5"))
+        #expect(lines[1].contains(#"limit="source_bytes_out""#))
     }
 
     @Test("the series of a removed service go, but for connections that are still open")

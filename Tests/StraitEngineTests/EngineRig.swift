@@ -237,6 +237,7 @@ struct RawSetup {
         limits: EngineLimits = EngineLimits(), listenerProtocols: ListenerProtocols = .raw,
         proxyHeader: ListenerPlan.ProxyHeader = .absent,
         upstreamProxyHeader: ProxyHeaderVersion = .none, connectionsMax: Int = 0,
+        tenantLimits: LimitSet = LimitSet(), sourceLimits: LimitSet = LimitSet(),
         isShared: Bool = false, serverFirst: ListenerPlan.ServerFirst? = nil,
         applicationProtocols: [ApplicationProtocol] = []
     ) throws {
@@ -248,10 +249,13 @@ struct RawSetup {
         let certificates = CertificateSet(
             id: ContentDigest(only: 1), names: [], wildcards: [domain],
             certificates: [TestCertificate.plan])
+        var tenantLimits = tenantLimits
+        if connectionsMax > 0 { tenantLimits.connections = connectionsMax }
+        let usage = TenantUsage()
         let tenant = TenantPlan(
             name: "acme", certificates: CertificateTable(sets: [certificates]),
             clientAuthoritiesPEM: [],
-            connectionsMax: connectionsMax, usage: TenantUsage())
+            limits: usage.limits(tenantLimits, perSource: sourceLimits), usage: usage)
         let service = ServicePlan(
             metricsSlot: 1, tenant: tenant, name: "echo", serviceProtocol: serviceProtocol,
             mode: mode, applicationProtocols: applicationProtocols,

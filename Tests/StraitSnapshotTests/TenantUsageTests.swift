@@ -1,9 +1,21 @@
 // How much of its limits a tenant uses.
 
+import StraitCore
 import StraitSnapshot
 import Testing
 
 @Suite("TenantUsage") struct TenantUsageTests {
+    private func limits(perSecond: UInt64, burst: UInt64) -> LimitSet {
+        var limits = LimitSet()
+        limits.newConnections = RateLimit(perSecond: perSecond, burst: burst)
+        limits.handshakes = RateLimit(perSecond: perSecond, burst: burst)
+        limits.bytesIn = RateLimit(perSecond: perSecond, burst: burst)
+        limits.bytesOut = RateLimit(perSecond: perSecond, burst: burst)
+        return limits
+    }
+
+    private let now = Instant(nanoseconds: 100_000_000_000)
+
     @Test("open connections are counted up and down")
     func open() {
         let usage = TenantUsage()
@@ -12,78 +24,88 @@ import Testing
         #expect(usage.opened() == 2)
         usage.closed()
         #expect(usage.openConnections == 1)
-        #expect(usage.opened() == 2)
-        usage.closed()
         usage.closed()
         #expect(usage.openConnections == 0)
     }
 
-    @Test("arrivals are counted by the second, and a new second begins at one")
-    func arrivals() {
-        let usage = TenantUsage()
-        for second in [0, 1, 7, 8, 100_000] as [UInt32] {
-            for count in 1...5 { #expect(usage.arrived(atSecond: second) == count) }
-        }
+    @Test("without a limit there is nothing to ask")
+    func none() {
+        #expect(TenantUsage().limits(LimitSet()) == nil)
     }
 
-    @Test("refusals that cost a handshake are counted apart, by the second")
+    @Test("limits that stay the same keep what was counted over revisions; others begin anew")
+    func revisions() throws {
+        let usage = TenantUsage()
+        let first = try #require(usage.limits(self.limits(perSecond: 1, burst: 2)))
+        #expect(first.admitsConnection(at: self.now))
+        #expect(first.admitsConnection(at: self.now))
+        let same = try #require(usage.limits(self.limits(perSecond: 1, burst: 2)))
+        #expect(!same.admitsConnection(at: self.now))
+        let other = try #require(usage.limits(self.limits(perSecond: 1, burst: 1)))
+        #expect(other.admitsConnection(at: self.now))
+        #expect(!other.admitsConnection(at: self.now))
+    }
+
+    @Test("connections, handshakes and bytes each way do not mix")
+    func apart() throws {
+        let limits = try #require(TenantUsage().limits(self.limits(perSecond: 1, burst: 3)))
+        #expect(limits.admitsHandshake(at: self.now))
+        limits.chargeBytes(2, isUp: true, nil, at: self.now)
+        limits.chargeBytes(9, isUp: false, nil, at: self.now)
+        #expect(limits.availableBytes(isUp: true, nil, at: self.now).count == 1)
+        #expect(limits.availableBytes(isUp: false, nil, at: self.now).count == 0)
+        for _ in 0..<2 { #expect(limits.admitsHandshake(at: self.now)) }
+        #expect(!limits.admitsHandshake(at: self.now))
+        for _ in 0..<3 { #expect(limits.admitsConnection(at: self.now)) }
+    }
+
+    @Test("of a tenant's limit and its source's the smaller one holds, and is named")
+    func source() throws {
+        let table = SourceTable(sets: 2)
+        let limits = try #require(
+            TenantUsage().limits(
+                self.limits(perSecond: 10, burst: 10),
+                perSource: self.limits(perSecond: 5, burst: 5), table: table))
+        let source = SourcePrefix(IPAddress(v4: 192, 0, 2, 1))
+        let place = try #require(limits.opened(source, at: self.now)).place
+        #expect(limits.availableBytes(isUp: true, place, at: self.now) == (5, true))
+        limits.chargeBytes(4, isUp: true, place, at: self.now)
+        #expect(limits.availableBytes(isUp: true, place, at: self.now) == (1, true))
+        limits.chargeBytes(6, isUp: true, nil, at: self.now)
+        #expect(limits.availableBytes(isUp: true, place, at: self.now) == (0, false))
+        for _ in 0..<5 { #expect(limits.admitsConnection(of: place, at: self.now)) }
+        #expect(!limits.admitsConnection(of: place, at: self.now))
+        #expect(limits.admitsHandshake(of: place, at: self.now))
+    }
+
+    @Test("refusals that cost a handshake have a budget of their own")
     func refusals() {
         let usage = TenantUsage()
-        for second in [7, 8] as [UInt32] {
-            for count in 1...5 { #expect(usage.refusedInside(atSecond: second) == count) }
+        for _ in 0..<Limits.refusalHandshakesPerSecondMax {
+            #expect(usage.mayRefuseInside(at: self.now))
         }
-        #expect(usage.arrived(atSecond: 8) == 1)
+        #expect(!usage.mayRefuseInside(at: self.now))
+        #expect(usage.mayRefuseInside(at: self.now.advanced(byNanoseconds: 1_000_000_000)))
     }
 
-    @Test("a worker whose second is not over yet adds to the new one, and takes nothing back")
-    func lateWorker() {
+    @Test("workers that count at the same time admit no more than the burst")
+    func concurrent() async throws {
         let usage = TenantUsage()
-        for _ in 0..<10 { _ = usage.arrived(atSecond: 41) }
-        #expect(usage.arrived(atSecond: 42) == 1)
-        #expect(usage.arrived(atSecond: 41) == 2)
-        #expect(usage.arrived(atSecond: 42) == 3)
-        #expect(usage.arrived(atSecond: 41) == 4)
-        #expect(usage.arrived(atSecond: 43) == 1)
-    }
-
-    @Test("the seconds may wrap around")
-    func wraps() {
-        let usage = TenantUsage()
-        for second in [0x7FFF_FFFF, 0x8000_0000, .max - 1, .max] as [UInt32] {
-            #expect(usage.arrived(atSecond: second) == 1)
-            #expect(usage.arrived(atSecond: second) == 2)
-        }
-        #expect(usage.arrived(atSecond: 0) == 1)
-        #expect(usage.arrived(atSecond: .max) == 2)
-        #expect(usage.arrived(atSecond: 0) == 3)
-    }
-
-    @Test("open and arrived connections do not mix")
-    func apart() {
-        let usage = TenantUsage()
-        _ = usage.opened()
-        #expect(usage.arrived(atSecond: 1) == 1)
-        #expect(usage.openConnections == 1)
-    }
-
-    @Test("workers that count at the same time lose nothing, and no number comes twice")
-    func concurrent() async {
-        let usage = TenantUsage()
-        let taskCount = 8
-        let each = 5000
-        let arrivals = await withTaskGroup(of: [Int].self) { group in
-            for _ in 0..<taskCount {
+        let limits = try #require(usage.limits(self.limits(perSecond: 1, burst: 777)))
+        let now = self.now
+        let admitted = await withTaskGroup(of: Int.self) { group in
+            for _ in 0..<8 {
                 group.addTask {
-                    (0..<each).map { number in
+                    (0..<5000).count { number in
                         _ = usage.opened()
                         if number & 1 == 1 { usage.closed() }
-                        return usage.arrived(atSecond: 5)
+                        return limits.admitsConnection(at: now)
                     }
                 }
             }
-            return await group.reduce(into: []) { $0 += $1 }
+            return await group.reduce(0, +)
         }
-        #expect(usage.openConnections == taskCount * each / 2)
-        #expect(arrivals.sorted() == Array(1...(taskCount * each)))
+        #expect(usage.openConnections == 8 * 5000 / 2)
+        #expect(admitted == 777)
     }
 }

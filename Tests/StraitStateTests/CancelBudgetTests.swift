@@ -8,8 +8,8 @@ import Testing
 @Suite("A worker's budget of cancel misses") struct CancelBudgetTests {
     private let now = Instant(nanoseconds: 5_000_000_000)
 
-    private func source(_ number: UInt32) -> CancelSource {
-        CancelSource(IPAddress(v4: 0x0A00_0000 | number))
+    private func source(_ number: UInt32) -> SourcePrefix {
+        SourcePrefix(IPAddress(v4: 0x0A00_0000 | number))
     }
 
     @Test("nobody is charged for hits, however many")
@@ -70,12 +70,12 @@ import Testing
     @Test("an IPv6 /64 is one source, an IPv4 address is one, and what is unknown is one")
     func sources() {
         let host = IPAddress(high: 0x2001_0DB8_0000_0001, low: 1)
-        #expect(CancelSource(host) == CancelSource(IPAddress(high: host.high, low: .max)))
-        #expect(CancelSource(host) != CancelSource(IPAddress(high: host.high + 1, low: 1)))
+        #expect(SourcePrefix(host) == SourcePrefix(IPAddress(high: host.high, low: .max)))
+        #expect(SourcePrefix(host) != SourcePrefix(IPAddress(high: host.high + 1, low: 1)))
         #expect(self.source(1) != self.source(2))
-        #expect(CancelSource(nil) == CancelSource(nil))
-        #expect(CancelSource(nil) != self.source(1))
-        #expect(CancelSource(IPAddress(high: 0, low: 1)) != self.source(1))
+        #expect(SourcePrefix(nil) == SourcePrefix(nil))
+        #expect(SourcePrefix(nil) != self.source(1))
+        #expect(SourcePrefix(IPAddress(high: 0, low: 1)) != self.source(1))
     }
 
     @Test("a count never overflows, whatever comes")

@@ -18,6 +18,9 @@ enum StateFuzzTarget: String, CaseIterable, Sendable {
     case upstreamChoice
     case mysql
     case upgrade
+    case rateLimit
+    case fairQueue
+    case unroutedTable
 
     /// The promise that was broken over `script`, nil when all were kept; traps are the caller's to
     /// see.
@@ -34,6 +37,9 @@ enum StateFuzzTarget: String, CaseIterable, Sendable {
         case .upstreamChoice: UpstreamFuzz.choice(script)
         case .mysql: MySQLFuzz.violation(script)
         case .upgrade: UpgradeFuzz.violation(script)
+        case .rateLimit: FairnessFuzz.rateLimit(script)
+        case .fairQueue: FairnessFuzz.fairQueue(script)
+        case .unroutedTable: FairnessFuzz.unroutedTable(script)
         }
     }
 
@@ -220,7 +226,7 @@ enum StateFuzzTarget: String, CaseIterable, Sendable {
         var now = Instant(nanoseconds: 1_000_000_000)
         var charged = [Int](repeating: 0, count: 4)
         var misses = 0
-        let sources = (0..<4).map { CancelSource(IPAddress(v4: 0x0A00_0000 | UInt32($0))) }
+        let sources = (0..<4).map { SourcePrefix(IPAddress(v4: 0x0A00_0000 | UInt32($0))) }
         for byte in script {
             for (index, source) in sources.enumerated() {
                 let permit = budget.permit(source, at: now)

@@ -58,7 +58,8 @@ enum Layers {
             5, "StraitIdentity", uses: ["StraitCore", "StraitTLS"],
             touches: ["X509", "Crypto", "SwiftASN1", "Foundation"]),
         Layer(
-            6, "StraitControl", uses: engine.union(["StraitConfig", "StraitStore", "StraitIdentity"]),
+            6, "StraitControl",
+            uses: engine.union(["StraitConfig", "StraitStore", "StraitIdentity"]),
             touches: service),
         Layer(
             7, "StraitAPI", uses: ["StraitCore", "StraitConfig", "StraitStore", "StraitControl"],

@@ -4,6 +4,7 @@ internal import StraitConfig
 internal import StraitCore
 internal import StraitPosix
 internal import StraitRouting
+internal import StraitSnapshot
 internal import StraitStore
 
 /// What a change of the registry came to.
@@ -79,6 +80,17 @@ extension ControlPlane {
             name, if: precondition, by: manner == .tried ? nil : actor,
             process: live.configuration)
         return await self.written(revision, isNew: false, since: begin, manner)
+    }
+
+    /// How the registry and what is live of it stand; nil without one.
+    var registryAnswer: StatusAnswer.Registry? {
+        guard self.registry != nil else { return nil }
+        return StatusAnswer.Registry(
+            revision: self.registryFacts.revision,
+            liveSince: self.registryFacts.liveSince.description,
+            tenants: self.live?.snapshot.tenants.count ?? 0,
+            refused: Array(self.registryFacts.refused.keys.sorted().prefix(100)),
+            failure: self.registryFacts.failure)
     }
 
     func registryAndLive() throws(RegistryRefusal) -> (Registry, CompiledConfiguration) {

@@ -73,7 +73,7 @@ extension ControlPlane {
         guard let service, let upstream else { return nil }
         return CancelTarget(
             service: service, upstream: upstream, key: answer.key,
-            source: CancelSource(answer.source.flatMap { IPAddress($0) }))
+            source: SourcePrefix(answer.source.flatMap { IPAddress($0) }))
     }
 
     /// Waits on a thread of its own, because the other process may hang.

@@ -74,6 +74,8 @@ extension Worker {
         connection.value.peek = Peeking(PeekMachine(rules: listener.rules))
         connection.value.phase = .peek
         self.listAsUnrouted(index)
+        self.evictUnrouted()
+        guard connection.value.phase == .peek else { return }  // it was itself the one to go
         self.setDeadline(index, self.now.advanced(byNanoseconds: wait))
         if listener.plan.protocols.contains(.raw), !listener.rules.requiresProxyHeader {
             self.routeUnread(index)
@@ -152,43 +154,30 @@ extension Worker {
         }
     }
 
-    // MARK: Those that are not admitted yet, oldest first
+    // MARK: Those that have not got anywhere yet
 
-    private mutating func listAsUnrouted(_ index: Int) {
+    /// Lists a connection by where it came in, and by its source; one that is listed already moves.
+    mutating func listAsUnrouted(_ index: Int) {
         let connection = self.connections.reference(index)
-        connection.value.isUnrouted = true
-        connection.value.olderUnrouted = self.newestUnrouted
-        connection.value.newerUnrouted = -1
-        if self.newestUnrouted >= 0 {
-            self.connections.reference(Int(self.newestUnrouted)).value.newerUnrouted = Int32(index)
+        let source = SourcePrefix(connection.value.clientAddress?.address)
+        if let tenant = connection.value.service?.tenant {
+            // Its TLS is not up yet.
+            self.unrouted.insert(index, group: ObjectIdentifier(tenant.usage), source: source)
         } else {
-            self.oldestUnrouted = Int32(index)
+            self.unrouted.insert(index, group: connection.value.listener, source: source)
         }
-        self.newestUnrouted = Int32(index)
-        self.metrics.unrouted += 1
+        self.metrics.unrouted = self.unrouted.count
+    }
+
+    /// Where there are too many, one goes.
+    private mutating func evictUnrouted() {
         let bound = self.snapshot?.limits.unroutedConnections ?? Limits.unroutedConnectionsMax
-        guard self.metrics.unrouted > bound, self.oldestUnrouted >= 0,
-            Int(self.oldestUnrouted) != index
-        else { return }
-        self.close(Int(self.oldestUnrouted), CloseReason(.local, .evicted))
+        guard self.unrouted.count > bound, let victim = self.unrouted.victim() else { return }
+        self.close(victim, CloseReason(.local, .evicted))
     }
 
     mutating func unlistUnrouted(_ index: Int) {
-        let connection = self.connections.reference(index)
-        guard connection.value.isUnrouted else { return }
-        connection.value.isUnrouted = false
-        let older = connection.value.olderUnrouted
-        let newer = connection.value.newerUnrouted
-        if older >= 0 {
-            self.connections.reference(Int(older)).value.newerUnrouted = newer
-        } else {
-            self.oldestUnrouted = newer
-        }
-        if newer >= 0 {
-            self.connections.reference(Int(newer)).value.olderUnrouted = older
-        } else {
-            self.newestUnrouted = older
-        }
-        self.metrics.unrouted -= 1
+        self.unrouted.remove(index)
+        self.metrics.unrouted = self.unrouted.count
     }
 }

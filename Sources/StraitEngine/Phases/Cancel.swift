@@ -87,8 +87,8 @@ extension Worker {
         return true
     }
 
-    private func cancelSource(_ index: Int) -> CancelSource {
-        CancelSource(self.connections.reference(index).value.clientAddress?.address)
+    private func cancelSource(_ index: Int) -> SourcePrefix {
+        SourcePrefix(self.connections.reference(index).value.clientAddress?.address)
     }
 
     private mutating func cancelMissed(_ index: Int) {

@@ -129,7 +129,11 @@ extension CloseReason {
         case .upstreamTLSFailed, .upstreamTLSRefused:
             (1429, "HY000", "Unable to connect to the database over TLS")
         case .connectionLimit: (1040, "08004", "Too many connections for this tenant")
-        case .rateLimit: (1040, "08004", "Too many new connections for this tenant")
+        case .rateLimit, .handshakeLimit:
+            (1040, "08004", "Too many new connections for this tenant")
+        case .sourceConnectionLimit: (1040, "08004", "Too many connections from your address")
+        case .sourceRateLimit, .sourceHandshakeLimit:
+            (1040, "08004", "Too many new connections from your address")
         case .plaintextRefused:
             (3159, "HY000", "Connections using insecure transport are prohibited here: use TLS")
         case .passwordInClear:

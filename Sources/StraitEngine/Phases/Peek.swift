@@ -138,7 +138,10 @@ extension Worker {
             self.setDeadline(index, min(wait, self.helloDeadline(index)))
         }
         guard header.command == .proxy else { return }  // LOCAL: the socket's own addresses count
-        if let source = header.source { connection.value.clientAddress = source }
+        if let source = header.source {
+            connection.value.clientAddress = source
+            self.listAsUnrouted(index)
+        }
         connection.value.destinationAddress = header.destination
     }
 

@@ -162,8 +162,12 @@ extension CloseReason.Kind {
             ("57P03", "the database cannot be reached at the moment", "try again later")
         case .connectionLimit:
             ("53300", "too many connections for this tenant", "try again later")
-        case .rateLimit:
+        case .rateLimit, .handshakeLimit:
             ("53300", "too many new connections for this tenant", "try again in a second")
+        case .sourceConnectionLimit:
+            ("53300", "too many connections from your address", "close some, or try again later")
+        case .sourceRateLimit, .sourceHandshakeLimit:
+            ("53300", "too many new connections from your address", "try again in a second")
         case .preludeMalformed: ("08P01", "the startup packet could not be read", nil)
         default: ("08004", "the connection was refused", nil)
         }

@@ -235,6 +235,7 @@ extension Worker {
     /// Counts bytes that the source of `direction` has brought.
     func account(_ index: Int, _ direction: RelayDirection, received count: Int) {
         let connection = self.connections.reference(index)
+        if connection.value.limitsBytes { self.meter(index, direction, count) }
         if direction.isUp {
             connection.value.downstream.received &+= UInt64(count)
         } else {

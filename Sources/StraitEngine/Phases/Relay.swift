@@ -62,7 +62,7 @@ extension Worker {
         if !connection.value.replay.isEmpty {
             let bytes = connection.value.replay
             connection.value.replay = []
-            connection.value.downstream.received &+= UInt64(bytes.count)
+            self.account(index, .up, received: bytes.count)
             guard self.write(index, .upstream, bytes.span, more: false) else { return }
         }
         if !connection.value.downstream.socket.isOpen {
@@ -84,29 +84,31 @@ extension Worker {
             .record(nanoseconds: took)
     }
 
-    /// Moves bytes both ways as long as any go, within this turn's budget.
-    mutating func relay(_ index: Int) {
+    /// Moves bytes both ways as long as any go, within this turn's budget; tells how many went.
+    @discardableResult
+    mutating func relay(_ index: Int) -> Int {
         let connection = self.connections.reference(index)
         var budget = Limits.relayBytesPerTurn
         while budget > 0 {
             var moved = 0
             switch self.pump(index, .up) {
-            case .closed: return
+            case .closed: return Limits.relayBytesPerTurn - budget
             case .idle: break
             case .moved(let count): moved += count
             }
             switch self.pump(index, .down) {
-            case .closed: return
+            case .closed: return Limits.relayBytesPerTurn - budget
             case .idle: break
             case .moved(let count): moved += count
             }
-            guard moved > 0 else { return }
+            budget -= moved
+            guard moved > 0 else { return Limits.relayBytesPerTurn - budget }
             connection.value.lastActivity = self.now
             guard connection.value.downstream.isReadable || connection.value.upstream.isReadable
-            else { return }
-            budget -= moved
+            else { return Limits.relayBytesPerTurn - budget }
         }
-        self.queueUnfinished(index)
+        self.queueBulk(index)
+        return Limits.relayBytesPerTurn - budget
     }
 
     /// Moves bytes one way, once.
@@ -121,10 +123,21 @@ extension Worker {
         guard connection.value.relay.isOpen(direction), connection.value[source].isReadable else {
             return .idle
         }
+        var room = Int.max
+        // What a broken side has sent before goes on at once; it is no more than sockets hold.
+        if connection.value.limitsBytes, connection.value.phase == .relay {
+            guard let bytes = self.room(index, direction) else {
+                return self.heldBack(index, direction)
+            }
+            room = bytes
+        }
         // Before reading: what comes after has an edge again.
         if connection.value[source].isMuted { self.setMuted(index, source, false) }
-        if connection.value.mode(direction).isSplicing { return self.splice(index, direction) }
-        switch self.receive(index, source) {
+        if connection.value.mode(direction).isSplicing {
+            return self.splice(index, direction, bytesMax: room)
+        }
+        room = min(room, self.buffer.count)
+        switch self.receive(index, source, bytesMax: room) {
         case .wouldBlock:
             connection.value[source].isReadable = false
             return .idle
@@ -133,11 +146,11 @@ extension Worker {
             return self.sourceBroke(index, direction, .reset)
         case .end: return self.sourceEnded(index, direction)
         case .broken(let kind): return self.sourceBroke(index, direction, kind)
-        case .bytes(let count): return self.copied(index, direction, count)
+        case .bytes(let count): return self.copied(index, direction, count, of: room)
         }
     }
 
-    /// The target is full: nothing is read, and nothing grows.
+    /// The target is full, or a limit holds the source: nothing is read, and nothing grows.
     ///
     /// That the source has failed no read would tell, so what was announced counts.
     private mutating func heldBack(_ index: Int, _ direction: RelayDirection) -> PumpOutcome {
@@ -148,11 +161,11 @@ extension Worker {
         return self.perform(index, action) ? .idle : .closed
     }
 
-    /// `count` bytes lie in the buffer: on with them.
+    /// `count` bytes lie in the buffer, where there was room for `room`: on with them.
     ///
     /// A FIN that is known to follow goes with the last of them.
     private mutating func copied(
-        _ index: Int, _ direction: RelayDirection, _ count: Int
+        _ index: Int, _ direction: RelayDirection, _ count: Int, of room: Int
     ) -> PumpOutcome {
         let connection = self.connections.reference(index)
         let source = direction.sourceSide
@@ -160,14 +173,15 @@ extension Worker {
         var stop = ReadStop.none
         let isPlain = connection.value[source].tls == nil
         if isPlain, connection.value[source].sawReadStop {
-            (count, stop) = self.readToStop(connection.value[source].socket.number, count)
+            (count, stop) = self.readToStop(
+                connection.value[source].socket.number, count, of: room)
             connection.value[source].isReadable = stop == .none
         } else if isPlain {
-            connection.value[source].isReadable = count == self.buffer.count
+            connection.value[source].isReadable = count == room
         } else {
             let buffered = connection.value[source].tls?.hasBufferedInput ?? false
             connection.value[source].isReadable =
-                count == self.buffer.count || buffered || connection.value[source].sawReadStop
+                count >= room || buffered || connection.value[source].sawReadStop
         }
         self.account(index, direction, received: count)
         if !direction.isUp { self.noteFirstUpstreamBytes(index, count) }
@@ -192,10 +206,12 @@ extension Worker {
     /// packet.
     ///
     /// A reset is told here and never again: the next read would tell of an end.
-    private mutating func readToStop(_ number: Int32, _ count: Int) -> (Int, ReadStop) {
+    private mutating func readToStop(
+        _ number: Int32, _ count: Int, of room: Int
+    ) -> (Int, ReadStop) {
         var count = count
-        while count < self.buffer.count {
-            switch self.buffer.receive(number, offset: count) {
+        while count < room {
+            switch self.buffer.receive(number, offset: count, bytesMax: room - count) {
             case .bytes(let more): count += more
             case .end: return (count, .end)
             case .broken: return (count, .broken)
@@ -259,12 +275,14 @@ extension Worker {
 
     // MARK: Reading
 
-    /// Reads from one side into the worker's buffer.
-    mutating func receive(_ index: Int, _ side: EndpointSide) -> ReceiveOutcome {
+    /// Reads from one side into the worker's buffer, `bytesMax` at most.
+    mutating func receive(
+        _ index: Int, _ side: EndpointSide, bytesMax: Int = .max
+    ) -> ReceiveOutcome {
         let connection = self.connections.reference(index)
         let number = connection.value[side].socket.number
         guard connection.value[side].tls != nil else {
-            switch self.buffer.receive(number) {
+            switch self.buffer.receive(number, bytesMax: bytesMax) {
             case .bytes(let count): return .bytes(count)
             case .wouldBlock: return .wouldBlock
             case .end: return .end
@@ -272,7 +290,9 @@ extension Worker {
             }
         }
         do throws(TLSFailure) {
-            switch try connection.value[side].decrypt(into: &self.buffer, &self.channel) {
+            switch try connection.value[side].decrypt(
+                into: &self.buffer, bytesMax: bytesMax, &self.channel)
+            {
             case .bytes(let count): return .bytes(count)
             case .wantsRead: return .wouldBlock
             case .closeNotify: return .end
@@ -324,7 +344,7 @@ extension Worker {
             let upstream = connection.value.upstreamPlan
         else { return }
         let key = CancelKey(processID: processID, bytes: ours)
-        let source = CancelSource(connection.value.clientAddress?.address)
+        let source = SourcePrefix(connection.value.clientAddress?.address)
         self.cancels.add(
             key,
             CancelTarget(service: service, upstream: upstream, key: theirs, source: source))
@@ -359,12 +379,14 @@ extension Worker {
         if let pipe { self.pipes.give(pipe) }
     }
 
-    private mutating func splice(_ index: Int, _ direction: RelayDirection) -> PumpOutcome {
+    private mutating func splice(
+        _ index: Int, _ direction: RelayDirection, bytesMax: Int
+    ) -> PumpOutcome {
         let connection = self.connections.reference(index)
         let source = direction.sourceSide
         guard let pipe = connection.value.pipe(direction) else { return .idle }
         let number = connection.value[source].socket.number
-        switch pipe.pipe.fill(from: number, bytesMax: pipe.pipe.capacity) {
+        switch pipe.pipe.fill(from: number, bytesMax: min(pipe.pipe.capacity, bytesMax)) {
         case .wouldBlock where !connection.value[source].sawReadStop:
             connection.value[source].isReadable = false
             return .idle

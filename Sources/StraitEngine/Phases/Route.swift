@@ -49,7 +49,6 @@ extension Worker {
         let tenant = service.tenant
         let open = tenant.usage.opened()
         connection.value.countsForTenant = true
-        let second = UInt32(truncatingIfNeeded: self.now.nanoseconds / 1_000_000_000)
         // By how it arrived and not by its first byte: what a raw listener takes is not looked at.
         let terminates = arrival.hasTLS && service.mode.endsTLS
         // Without TLS that ends here no certificate can be seen: what needs one is not passed on.
@@ -58,17 +57,15 @@ extension Worker {
             self.refuse(index, .clientCertificateMissing, .nothing)
             return
         }
-        if tenant.connectionsMax > 0, open > tenant.connectionsMax {
-            self.refuseAdmission(index, .connectionLimit, terminates)
-            return
-        }
-        if tenant.newConnectionsPerSecondMax > 0,
-            tenant.usage.arrived(atSecond: second) > tenant.newConnectionsPerSecondMax
+        if let limits = tenant.limits,
+            let kind = self.exceededLimit(
+                index, limits, open: open, signs: terminates || service.endsTLSOfMySQL)
         {
-            self.refuseAdmission(index, .rateLimit, terminates)
+            self.refuseAdmission(index, kind, terminates)
             return
         }
         if terminates {
+            self.listAsUnrouted(index)
             self.startHandshake(index)
         } else {
             self.startConnect(index)
@@ -110,8 +107,7 @@ extension Worker {
     /// nothing of limits. Inside TLS the error is understood, at the price of a signature, for
     /// which a tenant over its limit has a budget: a flood of refusals costs no more than that.
     private func mayRefuseInside(_ tenant: TenantPlan) -> Bool {
-        let second = UInt32(truncatingIfNeeded: self.now.nanoseconds / 1_000_000_000)
-        return tenant.usage.refusedInside(atSecond: second) <= Limits.refusalHandshakesPerSecondMax
+        tenant.usage.mayRefuseInside(at: self.now)
     }
 
     /// From now on the connection counts for this service.
@@ -129,6 +125,10 @@ extension Connection {
         guard self.countsForTenant else { return }
         self.countsForTenant = false
         self.service?.tenant.usage.closed()
+        if let use = self.metered, let place = use.place {
+            use.place = nil
+            use.limits.closed(place)
+        }
     }
 }
 
