@@ -1,6 +1,7 @@
 // A tenant of a registry: the keys of the file, with names where those are files.
 
 import StraitConfig
+import StraitCore
 import Testing
 
 @Suite("TenantDocument") struct TenantDocumentTests {

@@ -83,7 +83,7 @@ extension ControlPlane {
             let reading = tenant.read(process: process)
             self.tenant = reading.tenant
             self.problems = reading.problems
-            self.stored = reading.stored(of: tenant)
+            self.stored = reading.stored(of: tenant.name)
         }
     }
 
@@ -246,7 +246,7 @@ extension ControlPlane {
         do throws(ConfigurationRefused) {
             let compiled = try compiler.compile(
                 TenantChange(
-                    tenants: [read], certificates: reading.stored(of: tenant),
+                    tenants: [read], certificates: reading.stored(of: tenant.name),
                     load: RegisteredTenant.load(from: [tenant])), of: live,
                 revision: live.snapshot.revision, epoch: self.epoch,
                 now: Timestamp(nanoseconds: wallClockNanoseconds()),

@@ -25,7 +25,11 @@ package struct RegisteredTenant: Sendable {
 
     /// Takes one of the tenant's rows.
     package mutating func take(_ row: StoredRow) {
-        if row.key.description.dropFirst(RegistryKey.tenant(self.name).count) == "document" {
+        // A certificate may be called so, too: its row has a longer name.
+        let ending = "/document"
+        if row.key.description.utf8.count == "tenant/".count + self.name.utf8.count + ending.count,
+            row.key.description.hasSuffix(ending)
+        {
             self.document = row
         } else {
             self.rows.append(row)
@@ -87,8 +91,15 @@ package struct RegisteredTenant: Sendable {
                 continue
             }
             do throws(JSONProblem) {
+                let document = try CertificateDocument(json: row.value)
+                let stored = self.keys.flatMap {
+                    StoredCertificate(document, row: row.key.description, keys: $0)
+                }
+                guard let stored else {
+                    throw JSONProblem(line: 1, column: 1, expected: "chain: certificates as PEM")
+                }
                 let certificate = RegisteredCertificate(
-                    name: name, row: row, document: try CertificateDocument(json: row.value))
+                    name: name, row: row, document: document, stored: stored)
                 switch certificate.document.source {
                 case .upload: uploaded.append(certificate)
                 case .installation: issued.append(certificate)
@@ -151,6 +162,8 @@ struct RegisteredCertificate: Sendable {
     /// Where it lies.
     let row: StoredRow
     let document: CertificateDocument
+    /// For the compiler.
+    let stored: StoredCertificate
 }
 
 /// What a tenant's rows come to.
@@ -163,12 +176,10 @@ package struct RegisteredReading: Sendable {
     var certificates: [RegisteredCertificate] = []
 
     /// For the compiler, by the paths of their chains.
-    func stored(of tenant: RegisteredTenant) -> [String: StoredCertificate] {
-        guard let keys = tenant.keys else { return [:] }
+    func stored(of tenant: String) -> [String: StoredCertificate] {
         var stored: [String: StoredCertificate] = [:]
         for certificate in self.certificates {
-            stored[RegisteredFile.chain(certificate.name, of: tenant.name)] = StoredCertificate(
-                certificate.document, row: certificate.row.key.description, keys: keys)
+            stored[RegisteredFile.chain(certificate.name, of: tenant)] = certificate.stored
         }
         return stored
     }

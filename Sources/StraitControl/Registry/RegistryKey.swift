@@ -47,7 +47,8 @@ enum RegistryKey {
     }
 
     private static func name(of key: RowKey, behind prefix: String) -> String? {
-        key.description.hasPrefix(prefix) ? String(key.description.dropFirst(prefix.count)) : nil
+        guard key.description.hasPrefix(prefix) else { return nil }
+        return String(Substring(key.description.utf8.dropFirst(prefix.utf8.count)))
     }
 
     static func installationAuthority() throws(StoreError) -> RowKey {

@@ -20,19 +20,23 @@ package struct StoredCertificate: Sendable {
     /// What a worker opens.
     let sealed: any SealedCertificate
 
+    /// Nil where the chain is none.
+    ///
     /// - Parameters:
     ///   - document: What the row says.
     ///   - row: The row's name, for which the key was sealed.
     ///   - keys: Open the key when a worker wants it.
-    init(_ document: CertificateDocument, row: String, keys: RegistryKeys) {
+    init?(_ document: CertificateDocument, row: String, keys: RegistryKeys) {
+        guard let chain = PackedChain.bytes(pem: document.chainPEM) else { return nil }
         self.names = CertificateNames(
             exact: document.names.filter { !$0.isWildcard }.map(\.name),
             wildcards: document.names.filter(\.isWildcard).map(\.name))
         self.notBefore = document.notBefore
         self.notAfter = document.notAfter
         self.keyType = document.keyType
-        self.chainDigest = TLSDigest.sha256(document.chainPEM)
-        self.sealed = PackedCertificate(document, row: row, keys: keys)
+        self.chainDigest = TLSDigest.sha256(chain)
+        self.sealed = PackedCertificate(
+            chain: chain, sealedKey: document.sealedKey, row: row, keys: keys)
     }
 }
 
@@ -44,17 +48,16 @@ private struct PackedCertificate: SealedCertificate {
     private let chainCount: UInt32
     private let keys: RegistryKeys
 
-    init(_ document: CertificateDocument, row: String, keys: RegistryKeys) {
+    init(chain: [UInt8], sealedKey: [UInt8], row: String, keys: RegistryKeys) {
         var bytes: [UInt8] = []
-        bytes.reserveCapacity(
-            row.utf8.count + document.chainPEM.count + document.sealedKey.count)
+        bytes.reserveCapacity(row.utf8.count + chain.count + sealedKey.count)
         bytes += row.utf8
-        bytes += document.chainPEM
-        bytes += document.sealedKey
+        bytes += chain
+        bytes += sealedKey
         self.bytes = bytes
         // A row has at most 256 KiB.
         self.rowCount = UInt32(clamping: row.utf8.count)
-        self.chainCount = UInt32(clamping: document.chainPEM.count)
+        self.chainCount = UInt32(clamping: chain.count)
         self.keys = keys
     }
 
@@ -62,7 +65,7 @@ private struct PackedCertificate: SealedCertificate {
         let chainStart = Int(self.rowCount)
         let keyStart = chainStart + Int(self.chainCount)
         let row = String(decoding: self.bytes[..<chainStart], as: UTF8.self)
-        let chain = Array(self.bytes[chainStart..<keyStart])
+        let chain = PackedChain.pem(self.bytes[chainStart..<keyStart])
         let key = try self.keys.openedPEM(Array(self.bytes[keyStart...]), row: row)
         return CertificatePEM(chain: chain, key: key)
     }
