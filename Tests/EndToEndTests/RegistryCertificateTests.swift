@@ -97,7 +97,8 @@ extension EndToEnd {
                     + "--key \(name).key --admin \(edge.router.adminSocket) >/dev/null"
             }
             let kept = try await edge.shell.bash(
-                "cd \(edge.shell.directory) && (echo; \(add("first")); echo; \(add("second")); echo)"
+                "cd \(edge.shell.directory) && "
+                    + "(echo; \(add("first")); echo; \(add("second")); echo)"
                     + " | \(Programs.python) talk.py \(edge.port) ca.pem \(host)")
             #expect(kept.trimmed == "200\n200\n200", "\(kept)")
             #expect(try await edge.shown(host) == "subject=CN = second")

@@ -2,8 +2,8 @@
 // upload one for. Pure.
 //
 // One certificate carries the tenant's domains, `*.` each of them, and the hosts of its services. A
-// service that offers h2 gets one of its own: browsers send requests for every name of a certificate
-// down one h2 connection (RFC 9113 §9.1.1).
+// service that offers h2 gets one of its own: browsers send requests for every name of a
+// certificate down one h2 connection (RFC 9113 §9.1.1).
 
 internal import StraitConfig
 internal import StraitCore
