@@ -96,16 +96,18 @@ package final class SQLiteStore: Store {
         guard (1...Limits.storePageRowsMax).contains(limit) else {
             throw .refused("a page of \(limit) rows; expected 1 to \(Limits.storePageRowsMax)")
         }
+        // One lower bound: of two, SQLite may begin at the lower one, and read all before the page.
+        let isBefore = key.map { $0.description.utf8.lexicographicallyPrecedes(prefix.utf8) }
+        let start = isBefore == false ? key?.description ?? prefix : prefix
+        let comparison = isBefore == false ? ">" : ">="
         return try await self.read { database in
             let found = try Row.fetchAll(
                 database,
                 sql: """
                     SELECT key, value, created, changed FROM row
-                    WHERE key >= ? AND key < ? AND key > ? ORDER BY key LIMIT ?
+                    WHERE key \(comparison) ? AND key < ? ORDER BY key LIMIT ?
                     """,
-                arguments: [
-                    prefix, Self.end(of: prefix), key?.description ?? "", limit + 1,
-                ])
+                arguments: [start, Self.end(of: prefix), limit + 1])
             let rows = try found.prefix(limit).map(Self.stored)
             return StorePage(
                 rows: rows, revision: try Counter(of: database).revision,
