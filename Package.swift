@@ -136,7 +136,8 @@ if !engineOnly {
             name: "StraitControl",
             dependencies: [
                 "StraitCore", "StraitWire", "StraitRouting", "StraitState", "StraitSnapshot",
-                "StraitEngine", "StraitConfig", "StraitStore", "StraitPosix", "StraitTLS",
+                "StraitEngine", "StraitConfig", "StraitStore", "StraitIdentity", "StraitPosix",
+                "StraitTLS",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ], swiftSettings: asynchronous),
@@ -183,7 +184,8 @@ if !engineOnly {
             name: "StraitControlTests",
             dependencies: [
                 "StraitCore", "StraitRouting", "StraitState", "StraitSnapshot", "StraitEngine",
-                "StraitConfig", "StraitControl", "StraitPosix", "StraitWire",
+                "StraitConfig", "StraitStore", "StraitIdentity", "StraitControl", "StraitPosix",
+                "StraitWire",
                 .product(name: "Logging", package: "swift-log"),
             ], swiftSettings: common),
         .testTarget(

@@ -14,6 +14,8 @@ struct APIProblem: Error {
     var detail: String
     /// Each thing that is wrong with what was sent.
     var problems: [ConfigurationProblem] = []
+    /// The same of a certificate.
+    var uploadProblems: [UploadProblem] = []
 
     init(
         status: HTTPResponse.Status, title: String, detail: String,
@@ -37,6 +39,9 @@ struct APIProblem: Error {
         case .notFound(let name):
             self.init(
                 status: .notFound, title: "not found", detail: "there is no tenant \"\(name)\"")
+        case .absent(let sentence):
+            self.init(status: .notFound, title: "not found", detail: sentence)
+        case .badCertificate(let problems): self.init(problems)
         case .changedSince(let revision?):
             self.init(
                 status: .preconditionFailed, title: "it was changed meanwhile",
@@ -51,6 +56,15 @@ struct APIProblem: Error {
                 detail: "\"\(name)\" belongs to tenant \"\(owner)\"")
         case .store(let error): self.init(error)
         }
+    }
+
+    /// A certificate that is not taken.
+    init(_ problems: [UploadProblem]) {
+        self.init(
+            status: .unprocessableContent, title: "the certificate is not taken",
+            detail: problems.first.map { "\($0.path): \($0.found); expected \($0.expected)" }
+                ?? "it cannot be used")
+        self.uploadProblems = problems
     }
 
     init(_ error: StoreError) {
@@ -69,15 +83,24 @@ struct APIProblem: Error {
         func member(_ name: String, _ text: String) -> String {
             "\"\(name)\":\(JSONString.quoted(text))"
         }
-        let items = self.problems.map { problem in
-            "{"
-                + [
-                    member("severity", problem.severity.rawValue),
-                    member("code", problem.code.rawValue), member("path", problem.path),
-                    member("found", problem.found), member("expected", problem.expected),
-                    member("remedy", problem.remedy),
-                ].joined(separator: ",") + "}"
-        }
+        let items =
+            self.problems.map { problem in
+                "{"
+                    + [
+                        member("severity", problem.severity.rawValue),
+                        member("code", problem.code.rawValue), member("path", problem.path),
+                        member("found", problem.found), member("expected", problem.expected),
+                        member("remedy", problem.remedy),
+                    ].joined(separator: ",") + "}"
+            }
+            + self.uploadProblems.map { problem in
+                "{"
+                    + [
+                        member("severity", "error"), member("code", problem.code),
+                        member("path", problem.path), member("found", problem.found),
+                        member("expected", problem.expected), member("remedy", problem.remedy),
+                    ].joined(separator: ",") + "}"
+            }
         let text =
             "{" + member("title", self.title) + ",\"status\":\(self.status.code),"
             + member("detail", self.detail)

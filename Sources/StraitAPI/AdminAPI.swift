@@ -89,6 +89,8 @@ package struct AdminAPI: Service {
         self.addConnections(to: router)
         self.addActs(to: router)
         self.addTenants(to: router)
+        self.addCertificates(to: router)
+        self.addAuthorities(to: router)
         return router
     }
 

@@ -66,10 +66,10 @@ extension AdminAPI {
     }
 
     /// Who asks by the operators' socket: whoever may open it.
-    private static let actor = "operator"
+    static let actor = "operator"
 
     /// `?dry_run=true`, `?wait=false`.
-    private static func manner(_ request: Request) -> WriteManner {
+    static func manner(_ request: Request) -> WriteManner {
         if request.uri.queryParameters["dry_run"] == "true" { return .tried }
         return request.uri.queryParameters["wait"] == "false" ? .acknowledged : .live
     }
@@ -84,7 +84,7 @@ extension AdminAPI {
     // MARK: Answers
 
     /// Answers, or says why not (RFC 9457).
-    private static func answer(
+    static func answer(
         _ body: () async throws -> Response
     ) async throws -> Response {
         do {
@@ -98,7 +98,7 @@ extension AdminAPI {
         }
     }
 
-    private static func json(
+    static func json(
         _ text: String, status: HTTPResponse.Status = .ok, revision: UInt64? = nil
     ) -> Response {
         var headers: HTTPFields = [.contentType: "application/json"]
@@ -113,7 +113,7 @@ extension AdminAPI {
         return Self.json("{\"\(name)\":[\(items.joined(separator: ","))]\(more)}")
     }
 
-    private static func written(
+    static func written(
         _ write: RegistryWrite, status: HTTPResponse.Status
     ) throws -> Response {
         Self.json(
@@ -159,7 +159,7 @@ private struct Page {
 
 extension Precondition {
     /// RFC 9110 §13.1.
-    fileprivate init(_ request: Request) throws(APIProblem) {
+    init(_ request: Request) throws(APIProblem) {
         if let text = request.headers[.ifNoneMatch] {
             guard text == "*" else {
                 throw APIProblem(

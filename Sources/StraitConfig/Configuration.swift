@@ -117,6 +117,21 @@ extension Configuration {
         package var snapshotPath: String
         /// Where it stands.
         package var place: SourcePlace
+        /// What private keys are sealed with; nil: a file beside the database.
+        package var key: KeySource?
+        /// What they were sealed with before.
+        package var oldKey: KeySource?
+
+        /// Where a key-encryption key comes from.
+        package enum KeySource: Sendable, Equatable {
+            /// A file.
+            case file(FileReference)
+            /// An environment variable.
+            case variable(String)
+        }
+
+        /// The file of the key where none is named.
+        package var ownKeyPath: String { self.path + ".key" }
     }
 
     /// A tenant's service, as `tenant/service` or a listener's two keys name it.
@@ -237,6 +252,12 @@ extension Configuration {
         package var name: HostName
         /// Whether one label stands before the name, whatever it is.
         package var isWildcard: Bool
+
+        /// See the properties.
+        package init(name: HostName, isWildcard: Bool) {
+            self.name = name
+            self.isWildcard = isWildcard
+        }
 
         /// As it is written: `*.example.com`.
         package var description: String { self.isWildcard ? "*.\(self.name)" : "\(self.name)" }

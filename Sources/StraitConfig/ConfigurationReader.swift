@@ -192,7 +192,42 @@ extension Section {
         self.context.checkFolder(ofFile: path, at: place)
         let snapshot = self.text("snapshot").map { self.resolved($0) } ?? path + ".snapshot"
         self.context.checkFolder(ofFile: snapshot, at: self.place(of: "snapshot"))
-        return .init(path: path, snapshotPath: snapshot, place: place)
+        return .init(
+            path: path, snapshotPath: snapshot, place: place,
+            key: self.keySource(file: "key_file", variable: "key_env"),
+            oldKey: self.keySource(file: "old_key_file", variable: "old_key_env"))
+    }
+
+    /// A file or a variable; both are reported.
+    private func keySource(file: String, variable: String) -> Configuration.Registry.KeySource? {
+        guard self.mentions(file), self.mentions(variable) else {
+            if self.mentions(file) { return self.file(file).map { .file($0) } }
+            return self.mentions(variable) ? self.variable(variable).map { .variable($0) } : nil
+        }
+        self.report(
+            .keysExclude, variable, found: "\(variable) beside \(file)",
+            expected: "one place that the key comes from", remedy: "take one of the two out")
+        return nil
+    }
+
+    /// The name of an environment variable.
+    private func variable(_ key: String) -> String? {
+        guard let text = self.text(key) else { return nil }
+        let isName =
+            (1...255).contains(text.utf8.count)
+            && text.utf8.allSatisfy { byte in
+                byte == UInt8(ascii: "_") || (0x30...0x39).contains(byte)
+                    || (0x41...0x5A).contains(byte) || (0x61...0x7A).contains(byte)
+            }
+        guard isName else {
+            // It may be the key itself, which nobody should read in a log.
+            self.report(
+                .malformedText, key, found: "what is no name of a variable",
+                expected: KeyType.variable.expectation,
+                remedy: "write the variable's name here, and the key into the environment")
+            return nil
+        }
+        return text
     }
 
     private func timeouts() -> Configuration.TimeoutSettings {

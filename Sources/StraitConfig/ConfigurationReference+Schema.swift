@@ -73,7 +73,7 @@ enum SchemaWriter {
         case .duration: return self.pattern("^[0-9]+(ms|s|m|h)$")
         case .flag: return ["type": .text("boolean")]
         case .choice(let words): return ["enum": .array(words.map(SchemaValue.text))]
-        case .file, .fileOr, .newFile, .socketPath, .registeredName, .registeredNameOr:
+        case .file, .fileOr, .newFile, .variable, .socketPath, .registeredName, .registeredNameOr:
             return ["type": .text("string"), "minLength": .number(1)]
         case .listenerAddress:
             return self.pattern("^(\\[[0-9A-Fa-f:.]+\\]:[0-9]{1,5}|[0-9.]+:[0-9]{1,5}|unix:/.+)$")

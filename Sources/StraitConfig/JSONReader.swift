@@ -11,6 +11,13 @@ package struct JSONProblem: Error, Hashable, Sendable {
     package let column: Int
     /// What was expected, for people.
     package let expected: String
+
+    /// See the properties.
+    package init(line: Int, column: Int, expected: String) {
+        self.line = line
+        self.column = column
+        self.expected = expected
+    }
 }
 
 /// Reads one JSON value; used once.
@@ -161,12 +168,18 @@ struct JSONReader {
         var text = Array(self.bytes[start..<self.position])
         while !self.take(UInt8(ascii: "\"")) {
             guard let byte = self.next, byte >= 0x20 else { throw self.problem("a closing quote") }
-            self.position += 1
-            if byte == UInt8(ascii: "\\") {
+            guard byte != UInt8(ascii: "\\") else {
+                self.position += 1
                 text += try self.escaped().utf8
-            } else {
-                text.append(byte)
+                continue
             }
+            let start = self.position
+            while let byte = self.next, byte != UInt8(ascii: "\""), byte != UInt8(ascii: "\\"),
+                byte >= 0x20
+            {
+                self.position += 1
+            }
+            text += self.bytes[start..<self.position]
         }
         guard let string = String(validating: text, as: UTF8.self) else {
             throw self.problem("UTF-8")

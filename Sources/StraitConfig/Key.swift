@@ -15,6 +15,8 @@ indirect enum KeyType: Sendable, Equatable {
     case fileOr([String])
     /// The path of a file that is made where it is not there.
     case newFile
+    /// The name of an environment variable.
+    case variable
     /// The path of a UNIX socket, at most 107 bytes.
     case socketPath
     /// The name of a certificate or of authorities that a registry has.
@@ -91,6 +93,7 @@ extension KeyType {
         case .registeredNameOr(let words):
             ReadingContext.alternatives(words + ["the name of one that the tenant has"])
         case .newFile: "the path of a file in a folder that exists"
+        case .variable: "the name of an environment variable"
         case .socketPath: "the path of a UNIX socket"
         case .listenerAddress: "IP:PORT, [IPV6]:PORT or unix:/path"
         case .upstreamAddress: "tcp://HOST:PORT, tls://HOST:PORT, unix:/path or tls+unix:/path"

@@ -57,6 +57,19 @@ enum Keys {
             "snapshot", .newFile, note: "`path` with .snapshot behind it",
             example: "/var/cache/strait/registry.snapshot",
             "Copy of the last good state; the router starts from it while the registry is away."),
+        Key(
+            "key_file", .file, note: "a file beside the database, which is made",
+            example: "/etc/strait/registry.key",
+            "32 random bytes (base64) that seal private keys: openssl rand -base64 32, mode 600."),
+        Key(
+            "key_env", .variable, example: "STRAIT_REGISTRY_KEY",
+            "Environment variable with that key, instead of a file."),
+        Key(
+            "old_key_file", .file, example: "/etc/strait/registry-old.key",
+            "The key before it, until every private key is sealed with the new one."),
+        Key(
+            "old_key_env", .variable, example: "STRAIT_REGISTRY_OLD_KEY",
+            "Environment variable with the key before it, instead of a file."),
     ]
 
     static let defaults: [Key] = [

@@ -2,6 +2,8 @@
 
 /// Paths of what a registry has for its tenants; none is another's.
 package enum RegisteredFile {
+    /// Whether text can be the name of a certificate or of authorities.
+    package static func isName(_ text: String) -> Bool { Section.isName(text) }
     /// PEM of authorities.
     package static func authority(_ name: String, of tenant: String) -> String {
         "tenant/\(tenant)/authority/\(name)"

@@ -121,15 +121,9 @@ package actor ControlPlane: Service {
         logLinesDropped: @escaping @Sendable () -> UInt64
     ) throws(StartFailure) {
         self.path = path
-        do throws(StoreError) {
-            let files = try configuration.registry.map { place throws(StoreError) in
-                try RegistryFiles(place)
-            }
-            self.registry = files?.registry
-            self.registrySnapshot = files?.snapshot
-        } catch {
-            throw .registry(error.text)
-        }
+        let files = try RegistryFiles.open(configuration.registry, logger)
+        self.registry = files?.registry
+        self.registrySnapshot = files?.snapshot
         self.logger = logger
         self.serviceManager = serviceManager
         self.logLinesDropped = logLinesDropped
@@ -183,6 +177,7 @@ package actor ControlPlane: Service {
     /// Reports must be delivered already. Where another process has offered its listeners, nothing
     /// is accepted before its word.
     package func start(_ configuration: Configuration) async throws(StartFailure) {
+        await self.prepareAuthority()
         let change: PreparedChange
         do throws(ChangeRefused) {
             change = try await self.prepare(configuration)
@@ -214,6 +209,7 @@ package actor ControlPlane: Service {
             group.addTask { await self.followNames() }
             group.addTask { await self.followRegistry() }
             group.addTask { await self.keepSnapshot() }
+            group.addTask { await self.keepCertificates() }
             group.addTask { await self.followCancelQuestions() }
             group.addTask {
                 for await _ in self.reloadSignals.stream {

@@ -82,37 +82,42 @@ extension SnapshotCompiler {
         struct Group {
             var names: CertificateNames
             var keyTypes: Set<String>
-            var contents: [CertificateContent]
+            var members: [ShownCertificate]
         }
         var groups: [Group] = []
         for files in tenant.certificates {
-            guard let pair = work.pair(files, tenant: tenant.name, kind: "listener") else {
+            guard let shown = work.shown(files, of: tenant.name) else {
                 work.tenantsInDoubt.insert(tenant.name)
                 continue
             }
             let known = groups.firstIndex {
-                $0.names == pair.names && !$0.keyTypes.contains(pair.keyType)
+                $0.names == shown.names && !$0.keyTypes.contains(shown.keyType)
             }
             if let known {
-                groups[known].contents.append(pair.content)
-                groups[known].keyTypes.insert(pair.keyType)
+                groups[known].members.append(shown)
+                groups[known].keyTypes.insert(shown.keyType)
             } else {
                 groups.append(
-                    Group(
-                        names: pair.names, keyTypes: [pair.keyType], contents: [pair.content]))
+                    Group(names: shown.names, keyTypes: [shown.keyType], members: [shown]))
             }
         }
         return CertificateTable(
             sets: groups.map { group in
                 CertificateSet(
-                    id: ContentDigest(
-                        ofParts: group.contents.flatMap { [$0.chainPEM, $0.keyPEM] }),
+                    id: ContentDigest(ofParts: group.members.flatMap(\.identity)),
                     names: group.names.exact, wildcards: group.names.wildcards,
-                    certificates: group.contents.map {
-                        CertificatePlan(chainPEM: $0.chainPEM, keyPEM: $0.keyPEM)
-                    })
+                    certificates: group.members.map(\.plan))
             })
     }
+}
+
+/// One certificate that downstreams are shown.
+struct ShownCertificate {
+    var names: CertificateNames
+    var keyType: String
+    /// Equal where the chain and its key are.
+    var identity: [[UInt8]]
+    var plan: CertificatePlan
 }
 
 /// The DNS names of a certificate that can be host names.
@@ -125,6 +130,16 @@ struct CertificateNames: Hashable {
         self.exact = dnsNames.filter { !$0.hasPrefix("*.") }.compactMap(HostName.init)
         self.wildcards = dnsNames.filter { $0.hasPrefix("*.") }
             .compactMap { HostName(String($0.dropFirst(2))) }
+    }
+
+    init(exact: [HostName], wildcards: [HostName]) {
+        self.exact = exact
+        self.wildcards = wildcards
+    }
+
+    /// The one that stands for all of them where one must.
+    var first: String? {
+        self.exact.first.map { "\($0)" } ?? self.wildcards.first.map { "*.\($0)" }
     }
 
     var isEmpty: Bool { self.exact.isEmpty && self.wildcards.isEmpty }
@@ -162,6 +177,29 @@ extension Compilation {
         var keyType: String
     }
 
+    /// A certificate of the registry, or of files; nil, with a problem, where it cannot be used.
+    mutating func shown(
+        _ files: Configuration.CertificateFiles, of tenant: String
+    ) -> ShownCertificate? {
+        guard let stored = self.storedCertificates[files.chain.path] else {
+            return self.pair(files, tenant: tenant, kind: "listener").map { pair in
+                let content = pair.content
+                return ShownCertificate(
+                    names: pair.names, keyType: pair.keyType,
+                    identity: [content.chainPEM, content.keyPEM],
+                    plan: CertificatePlan(chainPEM: content.chainPEM, keyPEM: content.keyPEM))
+            }
+        }
+        self.judgeValidity(notBefore: stored.notBefore, notAfter: stored.notAfter, files)
+        self.certificateEnds[tenant, default: []].append(
+            MetricsDirectory.CertificateEnd(
+                tenant: tenant, name: stored.names.first ?? "", kind: "listener",
+                notAfter: stored.notAfter))
+        return ShownCertificate(
+            names: stored.names, keyType: stored.keyType, identity: [stored.chainDigest],
+            plan: CertificatePlan(sealed: stored.sealed))
+    }
+
     /// Reads a chain and its key; nil, with a problem, where they cannot be used.
     mutating func pair(
         _ files: Configuration.CertificateFiles, tenant: String, kind: String
@@ -180,7 +218,7 @@ extension Compilation {
                 remedy: "check that \(files.chain.path) and \(files.key.path) belong together")
             return nil
         }
-        self.judgeValidity(facts, files)
+        self.judgeValidity(notBefore: facts.notBefore, notAfter: facts.notAfter, files)
         let names = CertificateNames(dnsNames: facts.dnsNames)
         if names.isEmpty, kind == "listener" {
             self.report(
@@ -190,9 +228,7 @@ extension Compilation {
                 remedy: "have the certificate issued with the host names that it serves")
             return nil
         }
-        let name =
-            names.exact.first.map { "\($0)" } ?? names.wildcards.first.map { "*.\($0)" }
-            ?? facts.subject
+        let name = names.first ?? facts.subject
         self.certificateEnds[tenant, default: []].append(
             MetricsDirectory.CertificateEnd(
                 tenant: tenant, name: name, kind: kind, notAfter: facts.notAfter))
@@ -204,21 +240,21 @@ extension Compilation {
     /// An expired certificate is served all the same: what is behind it may be reached by who
     /// ignores that.
     private mutating func judgeValidity(
-        _ facts: TLSCertificateFacts, _ files: Configuration.CertificateFiles
+        notBefore: Int64, notAfter: Int64, _ files: Configuration.CertificateFiles
     ) {
         let now = Int64(self.now.seconds)
-        let end = Timestamp(nanoseconds: UInt64(clamping: facts.notAfter) * 1_000_000_000)
-        if facts.notAfter < now {
+        let end = Timestamp(nanoseconds: UInt64(clamping: notAfter) * 1_000_000_000)
+        if notAfter < now {
             self.report(
                 .certificateExpired, files.chain.place, found: "it expired at \(end)",
                 expected: "a certificate that is valid now", remedy: "renew it")
-        } else if facts.notBefore > now {
-            let start = Timestamp(nanoseconds: UInt64(clamping: facts.notBefore) * 1_000_000_000)
+        } else if notBefore > now {
+            let start = Timestamp(nanoseconds: UInt64(clamping: notBefore) * 1_000_000_000)
             self.report(
                 .certificateExpired, files.chain.place, found: "it is not valid before \(start)",
                 expected: "a certificate that is valid now",
                 remedy: "check the clock of this machine, or have it issued again")
-        } else if facts.notAfter - now < SnapshotCompiler.certificateSoonSeconds {
+        } else if notAfter - now < SnapshotCompiler.certificateSoonSeconds {
             self.report(
                 .certificateExpiresSoon, files.chain.place, found: "it expires at \(end)",
                 expected: "a certificate that is valid for 7 days and more", remedy: "renew it")

@@ -153,6 +153,7 @@ extension SnapshotCompiler {
         var work = Compilation(
             configuration: configuration, files: FileContents(load: change.load), now: now)
         work.addresses = addresses
+        work.storedCertificates = change.certificates
         var tables = self.tables
         var series = self.series
         for name in change.removed { series.remove(name) }
@@ -189,14 +190,18 @@ package struct TenantChange: Sendable {
     package var removed: [String]
     /// Reads what the tenants name as files.
     package var load: @Sendable (String) throws -> [UInt8]
+    /// Certificates that are not read, by the path of their chain.
+    package var certificates: [String: StoredCertificate]
 
     /// See the properties.
     package init(
         tenants: [Configuration.Tenant], removed: [String] = [],
+        certificates: [String: StoredCertificate] = [:],
         load: @escaping @Sendable (String) throws -> [UInt8] = FileContents.fromDisk
     ) {
         self.tenants = tenants
         self.removed = removed
+        self.certificates = certificates
         self.load = load
     }
 }
@@ -213,6 +218,8 @@ struct Compilation {
     var backlogs: [Int: Int] = [:]
     /// What names of upstreams lead to.
     var addresses: [HostName: [IPAddress]] = [:]
+    /// Certificates of the registry, by the path of their chain.
+    var storedCertificates: [String: StoredCertificate] = [:]
     /// Tenants with a certificate that cannot be used: what it would have covered is not judged.
     var tenantsInDoubt: Set<String> = []
 

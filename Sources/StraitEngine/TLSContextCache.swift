@@ -37,7 +37,7 @@ struct TLSContextCache {
         if let context = self.use(key, epoch) { return context }
         let asks = service.clientCertificate != .none
         let settings = TLSServerSettings(
-            certificates: certificates.certificates.map { ($0.chainPEM, $0.keyPEM) },
+            certificates: try Self.opened(certificates),
             clientAuthoritiesPEM: asks ? service.tenant.clientAuthoritiesPEM : nil,
             requiresClientCertificate: service.clientCertificate == .required,
             applicationProtocols: service.applicationProtocols.map(\.bytes),
@@ -47,6 +47,20 @@ struct TLSContextCache {
                 ? self.ticketKey(of: service, epoch - 1) : [],
             ticketLifetimeSeconds: service.ticketLifetimeSeconds)
         return self.keep(key, epoch, try TLSContext(server: settings))
+    }
+
+    /// Keys that are sealed where they lie are opened here, once a context, and not kept.
+    private static func opened(
+        _ certificates: CertificateSet
+    ) throws(TLSSetupError) -> [(chainPEM: [UInt8], keyPEM: [UInt8])] {
+        do throws(CertificateNotOpened) {
+            return try certificates.certificates.map { plan throws(CertificateNotOpened) in
+                let certificate = try plan.open()
+                return (certificate.chain, certificate.key)
+            }
+        } catch {
+            throw TLSSetupError(error.reason)
+        }
     }
 
     /// Another policy, which names its tenant, or another epoch: another key.

@@ -45,8 +45,13 @@ package struct CertificateBundle: Sendable, Equatable {
     }
 
     /// The key as PEM, PKCS#8.
-    package var keyPEM: SecretBytes {
-        SecretBytes(pemText(self.key.revealed, label: "PRIVATE KEY"))
+    package var keyPEM: SecretBytes { self.key.privateKeyPEM }
+}
+
+extension SecretBytes {
+    /// A key in PKCS#8 as PEM.
+    package var privateKeyPEM: SecretBytes {
+        SecretBytes(pemText(self.revealed, label: "PRIVATE KEY"))
     }
 }
 

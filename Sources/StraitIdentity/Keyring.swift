@@ -153,6 +153,15 @@ package struct Keyring: Sendable, CustomStringConvertible {
         try Self.identifier(of: sealed) == self.first.identifier
     }
 
+    /// Whether one of the keys has sealed this; what is damaged is found when it is opened.
+    ///
+    /// - Throws: ``SealingError`` where it was not sealed in this format at all, or with another
+    ///   key.
+    package func checkSealer(of sealed: [UInt8]) throws(SealingError) {
+        let identifier = try Self.identifier(of: sealed)
+        guard self.keys[identifier] != nil else { throw .otherKey(identifier) }
+    }
+
     /// Which keys, not what they are.
     package var description: String {
         "keyring of \(self.identifiers.map(\.description).joined(separator: ", "))"

@@ -30,6 +30,19 @@ package func linkFile(from source: String, to target: String) throws(PosixError)
     guard status == 0 else { throw PosixError("link") }
 }
 
+/// Makes a file that nobody but its owner could ever open.
+package func makePrivateFile(at path: String, contents: [UInt8]) throws(PosixError) {
+    let descriptor = unsafe path.withCString { name in
+        unsafe open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+    }
+    guard descriptor >= 0 else { throw PosixError("open") }
+    defer { close(descriptor) }
+    let written = unsafe contents.withUnsafeBytes { bytes in
+        unsafe write(descriptor, bytes.baseAddress, bytes.count)
+    }
+    guard written == contents.count, fsync(descriptor) == 0 else { throw PosixError("write") }
+}
+
 /// The number of this process.
 package func processIdentifier() -> Int32 { getpid() }
 

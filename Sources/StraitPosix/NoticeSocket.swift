@@ -1,5 +1,7 @@
 // Datagrams to the service manager's socket, whose name is a path or abstract.
 
+// Whichever of the two has timeval: the shims read a header that has it, too.
+internal import CStrait
 internal import Glibc
 
 /// Where sd_notify(3) sends to.

@@ -2,17 +2,61 @@
 
 package import StraitCore
 
-/// One certificate chain with its key, as PEM.
-package final class CertificatePlan: Sendable {
+/// A certificate chain with its key, as PEM.
+package struct CertificatePEM: Sendable {
     /// The certificate and its intermediates, the leaf first.
-    package let chainPEM: [UInt8]
+    package let chain: [UInt8]
     /// The private key of the leaf, without a passphrase.
-    package let keyPEM: [UInt8]
+    package let key: [UInt8]
+
+    /// See the properties.
+    package init(chain: [UInt8], key: [UInt8]) {
+        self.chain = chain
+        self.key = key
+    }
+}
+
+/// A certificate whose key is sealed until a worker makes its first context with it.
+package protocol SealedCertificate: Sendable {
+    /// The chain and its key; asked by workers, on any thread, without waiting.
+    ///
+    /// - Throws: ``CertificateNotOpened`` where the key cannot be had.
+    func open() throws(CertificateNotOpened) -> CertificatePEM
+}
+
+/// Why a sealed key cannot be had: a sentence for the operator, without a secret.
+package struct CertificateNotOpened: Error, Hashable, Sendable {
+    /// Without a full stop.
+    package let reason: String
+
+    /// See the property.
+    package init(reason: String) { self.reason = reason }
+}
+
+/// One certificate chain with its key: as PEM, or sealed.
+package final class CertificatePlan: Sendable {
+    private enum Source {
+        case plain(CertificatePEM)
+        case sealed(any SealedCertificate)
+    }
+    private let source: Source
 
     /// Takes the files as they were read; whether they fit, the compiler has checked.
     package init(chainPEM: [UInt8], keyPEM: [UInt8]) {
-        self.chainPEM = chainPEM
-        self.keyPEM = keyPEM
+        self.source = .plain(CertificatePEM(chain: chainPEM, key: keyPEM))
+    }
+
+    /// Takes what a registry has; whether it fits was checked before it came there.
+    package init(sealed: any SealedCertificate) { self.source = .sealed(sealed) }
+
+    /// The chain and its key.
+    ///
+    /// - Throws: ``CertificateNotOpened`` where the key is sealed and cannot be had.
+    package func open() throws(CertificateNotOpened) -> CertificatePEM {
+        switch self.source {
+        case .plain(let certificate): certificate
+        case .sealed(let certificate): try certificate.open()
+        }
     }
 }
 

@@ -24,7 +24,7 @@ package final class SQLiteStore: Store {
     ///   - path: The file; two more are kept beside it, with `-wal` and `-shm` behind their names.
     ///   - lockSeconds: How long another process may hold it before ``StoreError/locked(_:)``.
     ///   - makesFile: Whether the file is made where it is not there.
-    ///   - pagesMax: A quota in pages of 4 KiB; beyond, ``StoreError/full(_:)``. Nil: the disk.
+    ///   - pagesMax: A quota in pages of 8 KiB; beyond, ``StoreError/full(_:)``. Nil: the disk.
     /// - Throws: ``StoreError`` where it cannot be opened, is no database, or is of a newer
     ///   program.
     package init(
@@ -45,6 +45,9 @@ package final class SQLiteStore: Store {
             configuration.busyMode = .timeout(lockSeconds)
             configuration.label = "store"
             configuration.prepareDatabase { database in
+                // Of a new file. A row of more than a quarter of a page goes on in a page of its
+                // own; a certificate has some 1.4 KB.
+                try database.execute(sql: "PRAGMA page_size = 8192")
                 // A commit that was acknowledged outlives the machine.
                 try database.execute(sql: "PRAGMA synchronous = FULL")
                 if let pagesMax {
@@ -103,16 +106,18 @@ package final class SQLiteStore: Store {
         guard (1...Limits.storePageRowsMax).contains(limit) else {
             throw .refused("a page of \(limit) rows; expected 1 to \(Limits.storePageRowsMax)")
         }
+        // One lower bound: of two, SQLite may begin at the lower one, and read all before the page.
+        let isBefore = key.map { $0.description.utf8.lexicographicallyPrecedes(prefix.utf8) }
+        let start = isBefore == false ? key?.description ?? prefix : prefix
+        let comparison = isBefore == false ? ">" : ">="
         return try await self.read { database in
             let found = try Row.fetchAll(
                 try database.cachedStatement(
                     sql: """
                         SELECT key, value, created, changed FROM row
-                        WHERE key >= ? AND key < ? AND key > ? ORDER BY key LIMIT ?
+                        WHERE key \(comparison) ? AND key < ? ORDER BY key LIMIT ?
                         """),
-                arguments: [
-                    prefix, Self.end(of: prefix), key?.description ?? "", limit + 1,
-                ])
+                arguments: [start, Self.end(of: prefix), limit + 1])
             let rows = try found.prefix(limit).map(Self.stored)
             return StorePage(
                 rows: rows, revision: try Counter(of: database).revision,

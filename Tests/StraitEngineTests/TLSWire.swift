@@ -29,9 +29,10 @@ struct TLSWire: ~Copyable {
     /// Goes through the whole handshake as who was dialled; no `applicationProtocols`: ALPN is not
     /// answered.
     init(accepted wire: Wire, applicationProtocols: [[UInt8]]) throws {
+        let certificate = try TestCertificate.plan.open()
         let context = try TLSContext(
             server: TLSServerSettings(
-                certificates: [(TestCertificate.plan.chainPEM, TestCertificate.plan.keyPEM)],
+                certificates: [(certificate.chain, certificate.key)],
                 applicationProtocols: applicationProtocols))
         let channel = try TLSChannel()
         let none: [UInt8] = []

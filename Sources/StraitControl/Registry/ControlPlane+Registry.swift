@@ -50,7 +50,6 @@ extension ControlPlane {
     ) async -> TenantChange {
         let readings = await Self.read(tenants, process: process)
         var change = TenantChange(tenants: [])
-        var files: [String: [UInt8]] = [:]
         for (tenant, reading) in zip(tenants, readings) {
             self.registryFacts.refused[tenant.name] = nil
             guard tenant.document != nil else {
@@ -62,15 +61,9 @@ extension ControlPlane {
                 continue
             }
             change.tenants.append(read)
-            files.merge(tenant.files) { first, _ in first }
+            change.certificates.merge(reading.stored) { first, _ in first }
         }
-        let known = files
-        change.load = { path in
-            guard let bytes = known[path] else {
-                throw FileError(description: "the registry has no such row")
-            }
-            return bytes
-        }
+        change.load = RegisteredTenant.load(from: tenants)
         let names = Set(change.tenants.flatMap(\.upstreamNames))
         if !names.isEmpty {
             self.registryFacts.upstreamNames.formUnion(names)
@@ -80,19 +73,33 @@ extension ControlPlane {
         return change
     }
 
+    /// What a tenant's rows come to, for the compiler.
+    private struct Readable: Sendable {
+        var tenant: Configuration.Tenant?
+        var problems: [ConfigurationProblem]
+        var stored: [String: StoredCertificate]
+
+        init(_ tenant: RegisteredTenant, process: Configuration) {
+            let reading = tenant.read(process: process)
+            self.tenant = reading.tenant
+            self.problems = reading.problems
+            self.stored = reading.stored(of: tenant.name)
+        }
+    }
+
     /// Reads documents on all cores.
     private nonisolated static func read(
         _ tenants: [RegisteredTenant], process: Configuration
-    ) async -> [TenantDocument.Reading] {
-        guard tenants.count > 100 else { return tenants.map { $0.read(process: process) } }
+    ) async -> [Readable] {
+        guard tenants.count > 100 else { return tenants.map { Readable($0, process: process) } }
         let cores = StraitPosix.Thread.availableCores().count
         let size = (tenants.count + cores - 1) / cores
-        return await withTaskGroup(of: (Int, [TenantDocument.Reading]).self) { group in
+        return await withTaskGroup(of: (Int, [Readable]).self) { group in
             for start in stride(from: 0, to: tenants.count, by: size) {
                 let part = tenants[start..<min(start + size, tenants.count)]
-                group.addTask { (start, part.map { $0.read(process: process) }) }
+                group.addTask { (start, part.map { Readable($0, process: process) }) }
             }
-            var parts: [(Int, [TenantDocument.Reading])] = []
+            var parts: [(Int, [Readable])] = []
             for await part in group { parts.append(part) }
             return parts.sorted { $0.0 < $1.0 }.flatMap(\.1)
         }
@@ -235,16 +242,13 @@ extension ControlPlane {
         guard let live = self.live else { return [] }
         let reading = tenant.read(process: live.configuration)
         guard let read = reading.tenant else { return reading.problems }
-        let files = tenant.files
         var compiler = self.compiler
         do throws(ConfigurationRefused) {
             let compiled = try compiler.compile(
-                TenantChange(tenants: [read]) { path in
-                    guard let bytes = files[path] else {
-                        throw FileError(description: "the registry has no such row")
-                    }
-                    return bytes
-                }, of: live, revision: live.snapshot.revision, epoch: self.epoch,
+                TenantChange(
+                    tenants: [read], certificates: reading.stored(of: tenant.name),
+                    load: RegisteredTenant.load(from: [tenant])), of: live,
+                revision: live.snapshot.revision, epoch: self.epoch,
                 now: Timestamp(nanoseconds: wallClockNanoseconds()),
                 addresses: self.names.addresses)
             return reading.problems + compiled.warnings

@@ -1,8 +1,10 @@
 // Keeps the last good state on the disk, and starts from it while the registry is away.
 
+internal import Foundation
 internal import Logging
 internal import StraitConfig
 internal import StraitCore
+internal import StraitIdentity
 internal import StraitPosix
 internal import StraitStore
 
@@ -12,15 +14,46 @@ struct RegistryFiles: Sendable {
     let snapshot: RegistrySnapshot
 
     /// - Throws: Why the copy cannot be used; a registry that was there is opened when it is asked.
-    init(_ place: Configuration.Registry) throws(StoreError) {
+    private init(
+        _ place: Configuration.Registry, _ keys: RegistryKeys
+    ) throws(StoreError) {
         // The registry is made before its copy, and never beside one: a file that was there and is
         // gone is not begun anew, as nobody would be served then.
         if !RegistrySnapshot.isThere(place.snapshotPath) { _ = try SQLiteStore(path: place.path) }
-        self.snapshot = try RegistrySnapshot(path: place.snapshotPath)
+        self.snapshot = try RegistrySnapshot(path: place.snapshotPath, keys: keys)
         self.registry = Registry(
             store: LazyStore { () throws(StoreError) in
                 try SQLiteStore(path: place.path, makesFile: false)
-            })
+            }, keys: keys)
+    }
+
+    /// Opens the registry, its copy, and the keys that seal its private keys.
+    ///
+    /// - Throws: ``StartFailure/registry(_:)``, why that cannot be.
+    static func open(
+        _ place: Configuration.Registry?, _ logger: Logger
+    ) throws(StartFailure) -> RegistryFiles? {
+        guard let place else { return nil }
+        let keys: RegistryKeys
+        do throws(KeyringFailure) {
+            keys = try RegistryKeys(place, environment: ProcessInfo.processInfo.environment)
+        } catch {
+            throw .registry(error.reason)
+        }
+        if let path = keys.ownKeyPath {
+            let words = keys.isNew ? "was made" : "is used"
+            logger.warning(
+                """
+                private keys of the registry are sealed with \(path), which \(words) as no \
+                registry.key_file or registry.key_env is set; keep a copy of it apart from backups \
+                of the registry: with both, everybody has the keys; without it, nobody
+                """)
+        }
+        do throws(StoreError) {
+            return try RegistryFiles(place, keys)
+        } catch {
+            throw .registry(error.text)
+        }
     }
 }
 

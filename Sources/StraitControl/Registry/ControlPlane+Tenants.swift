@@ -93,7 +93,7 @@ extension ControlPlane {
             failure: self.registryFacts.failure)
     }
 
-    private func registryAndLive() throws(RegistryRefusal) -> (Registry, CompiledConfiguration) {
+    func registryAndLive() throws(RegistryRefusal) -> (Registry, CompiledConfiguration) {
         guard let registry = self.registry else { throw .store(.unavailable(Self.noRegistry)) }
         guard let live = self.live else { throw .store(.unavailable("the router starts")) }
         return (registry, live)
@@ -102,7 +102,7 @@ extension ControlPlane {
     /// Why there is nothing to ask.
     package static let noRegistry = "tenants are in the file: it has no `registry`"
 
-    private func written(
+    func written(
         _ revision: UInt64, isNew: Bool, since begin: Instant, _ manner: WriteManner
     ) async -> RegistryWrite {
         let isLive =

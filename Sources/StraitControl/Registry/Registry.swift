@@ -17,6 +17,10 @@ package enum RegistryRefusal: Error, Sendable {
     /// It is not what whoever asks believes it to be: it was changed last at that revision, or is
     /// not there (nil).
     case changedSince(UInt64?)
+    /// There is no such thing of a tenant; a sentence.
+    case absent(String)
+    /// A certificate is not taken.
+    case badCertificate([UploadProblem])
     /// Another tenant has the host name.
     case nameTaken(String, by: String)
     /// The store cannot.
@@ -39,14 +43,25 @@ package struct Registry: Sendable {
     /// Where the rows lie.
     package let store: any Store
 
-    /// - Parameter store: Where the rows lie.
-    package init(store: any Store) { self.store = store }
+    /// Seal the private keys of its rows; nil where nobody needs them.
+    let keys: RegistryKeys?
+    /// The installation's authority.
+    let issuer: InstallationIssuer?
+
+    /// - Parameter store: Where the rows lie; without keys, nothing is sealed or opened.
+    package init(store: any Store) { self.init(store: store, keys: nil) }
+
+    init(store: any Store, keys: RegistryKeys?) {
+        self.store = store
+        self.keys = keys
+        self.issuer = keys.map { InstallationIssuer(store: store, keys: $0) }
+    }
 
     // MARK: Reading
 
     /// Everything of one tenant; without a document where there is none of that name.
     package func tenant(_ name: String) async throws(StoreError) -> RegisteredTenant {
-        var tenant = RegisteredTenant(name: name)
+        var tenant = RegisteredTenant(name: name, keys: self.keys)
         var last: RowKey?
         while true {
             let page = try await self.store.page(
@@ -73,7 +88,7 @@ package struct Registry: Sendable {
                 guard let owner = RegistryKey.tenant(of: row.key) else { continue }
                 if tenants.last?.name != String(owner) {
                     guard tenants.count < limit else { return (tenants, true) }
-                    tenants.append(RegisteredTenant(name: String(owner)))
+                    tenants.append(RegisteredTenant(name: String(owner), keys: self.keys))
                 }
                 tenants[tenants.count - 1].take(row)
             }
@@ -116,17 +131,19 @@ package struct Registry: Sendable {
         guard before.document?.value != document.json else {
             return before.document?.changed ?? 0
         }
-        let after: RegisteredTenant
+        var after: RegisteredTenant
         do { after = try before.with(document) } catch { throw .store(error) }
         let reading = after.read(process: process)
         guard let tenant = reading.tenant else { throw .wrong(reading.problems) }
-        let problems = await check(after)
+        let issued = await self.issuing(for: reading, now: wallClockSeconds())
+        after = after.with(issued.writes)
+        let problems = issued.explained(await check(after), of: name)
         guard !problems.contains(where: { $0.severity == .error }) else { throw .wrong(problems) }
         let names = tenant.claimedNames
         let older: Set<String>
         do { older = try await self.names(of: before, process) } catch { throw .store(error) }
         return try await self.commit(
-            before, after: after, coming: names.subtracting(older),
+            before, after: after, issued, coming: names.subtracting(older),
             going: older.subtracting(names), by: actor)
     }
 
@@ -159,7 +176,7 @@ package struct Registry: Sendable {
         return found.withLock { $0 }
     }
 
-    private func current(
+    func current(
         _ name: String, _ precondition: Precondition
     ) async throws(RegistryRefusal) -> RegisteredTenant {
         let tenant: RegisteredTenant
@@ -177,21 +194,22 @@ package struct Registry: Sendable {
     }
 
     private func commit(
-        _ before: RegisteredTenant, after: RegisteredTenant?, coming: Set<String>,
-        going: Set<String>, by actor: String?
+        _ before: RegisteredTenant, after: RegisteredTenant?,
+        _ issued: IssuedChange = IssuedChange(), coming: Set<String>, going: Set<String>,
+        by actor: String?
     ) async throws(RegistryRefusal) -> UInt64 {
         guard let actor else { return before.document?.changed ?? 0 }
         do {
             let key = try RegistryKey.document(before.name)
-            var writes: [StoreWrite] = []
-            var conditions: [StoreCondition] = [
-                before.document.map { .unchanged(key, since: $0.changed) } ?? .absent(key)
-            ]
+            var writes = issued.writes
+            var conditions: [StoreCondition] = issued.conditions
+            conditions.append(
+                before.document.map { .unchanged(key, since: $0.changed) } ?? .absent(key))
             if let document = after?.document {
                 writes.append(.put(key, document.value))
             } else {
                 writes.append(.delete(key))
-                for path in before.files.keys { writes.append(.delete(try RowKey(path))) }
+                writes += before.rows.map { .delete($0.key) }
             }
             for name in coming {
                 let row = try RegistryKey.name(name)
@@ -212,7 +230,7 @@ package struct Registry: Sendable {
     }
 
     /// What a conflict was about.
-    private func refusal(_ error: StoreError, _ tenant: String) async -> RegistryRefusal {
+    func refusal(_ error: StoreError, _ tenant: String) async -> RegistryRefusal {
         guard case .conflict(let key, let changed) = error else { return .store(error) }
         guard key.description.hasPrefix(RegistryKey.names) else { return .changedSince(changed) }
         // Whose it is only adds to the sentence.

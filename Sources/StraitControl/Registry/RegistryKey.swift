@@ -9,6 +9,8 @@ internal import StraitStore
 /// |---|---|
 /// | `tenant/T/document` | ``TenantDocument``, JSON |
 /// | `tenant/T/authority/N` | PEM of authorities |
+/// | `tenant/T/certificate/N` | ``CertificateDocument``, JSON; its key is sealed |
+/// | `authority/installation` | ``AuthorityDocument``, JSON; its key is sealed |
 /// | `name/H` | the tenant that has the host name or wildcard H: a row each, so that it is one's |
 /// | `audit/A` | ``AuditEntry``, JSON; A rises with time |
 enum RegistryKey {
@@ -28,6 +30,29 @@ enum RegistryKey {
 
     static func authority(_ name: String, of tenant: String) throws(StoreError) -> RowKey {
         try RowKey(RegisteredFile.authority(name, of: tenant))
+    }
+
+    static func certificate(_ name: String, of tenant: String) throws(StoreError) -> RowKey {
+        try RowKey(self.tenant(tenant) + "certificate/" + name)
+    }
+
+    /// The name of a certificate; nil where the row is none of this tenant's.
+    static func certificate(of key: RowKey, tenant: String) -> String? {
+        Self.name(of: key, behind: self.tenant(tenant) + "certificate/")
+    }
+
+    /// The name of authorities; nil where the row is none of this tenant's.
+    static func authority(of key: RowKey, tenant: String) -> String? {
+        Self.name(of: key, behind: self.tenant(tenant) + "authority/")
+    }
+
+    private static func name(of key: RowKey, behind prefix: String) -> String? {
+        guard key.description.hasPrefix(prefix) else { return nil }
+        return String(Substring(key.description.utf8.dropFirst(prefix.utf8.count)))
+    }
+
+    static func installationAuthority() throws(StoreError) -> RowKey {
+        try RowKey("authority/installation")
     }
 
     /// `host` may begin with `*.`.

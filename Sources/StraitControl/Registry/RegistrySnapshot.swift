@@ -9,6 +9,8 @@ internal import StraitStore
 struct RegistrySnapshot: Sendable {
     /// The copy; its own revisions mean nothing.
     let store: SQLiteStore
+    /// Of its private keys, which are sealed as in the registry.
+    private let keys: RegistryKeys
 
     /// Which revision of the registry it is of, and since when.
     struct Mark: Hashable, Sendable {
@@ -20,10 +22,13 @@ struct RegistrySnapshot: Sendable {
     static func isThere(_ path: String) -> Bool { FileManager.default.fileExists(atPath: path) }
 
     /// Opens the copy at `path`, or makes it.
-    init(path: String) throws(StoreError) { self.store = try SQLiteStore(path: path) }
+    init(path: String, keys: RegistryKeys) throws(StoreError) {
+        self.store = try SQLiteStore(path: path)
+        self.keys = keys
+    }
 
     /// What to read it with.
-    var registry: Registry { Registry(store: self.store) }
+    var registry: Registry { Registry(store: self.store, keys: self.keys) }
 
     private static func key() throws(StoreError) -> RowKey { try RowKey("copy/of") }
 
@@ -52,8 +57,8 @@ struct RegistrySnapshot: Sendable {
     func copy(_ tenants: [RegisteredTenant]) async throws(StoreError) {
         var writes: [StoreWrite] = []
         for tenant in tenants {
-            let older = try await self.registry.tenant(tenant.name).rows
-            let newer = tenant.document == nil ? [:] : tenant.rows
+            let older = try await self.registry.tenant(tenant.name).contents
+            let newer = tenant.document == nil ? [:] : tenant.contents
             for (key, value) in newer where older[key] != value { writes.append(.put(key, value)) }
             for key in older.keys where newer[key] == nil { writes.append(.delete(key)) }
             // A tenant is copied whole or not at all, where it fits into a commit.
@@ -74,13 +79,10 @@ struct RegistrySnapshot: Sendable {
 
 extension RegisteredTenant {
     /// What each of its rows says.
-    fileprivate var rows: [RowKey: [UInt8]] {
-        var rows: [RowKey: [UInt8]] = [:]
-        if let document { rows[document.key] = document.value }
-        for (path, value) in self.files {
-            // Paths were keys when they were read.
-            if let key = try? RowKey(path) { rows[key] = value }
-        }
-        return rows
+    fileprivate var contents: [RowKey: [UInt8]] {
+        var contents = Dictionary(
+            self.rows.map { ($0.key, $0.value) }, uniquingKeysWith: { first, _ in first })
+        if let document { contents[document.key] = document.value }
+        return contents
     }
 }
