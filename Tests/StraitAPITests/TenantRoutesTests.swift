@@ -41,14 +41,14 @@ import Testing
     func life() async throws {
         let rig = try await RegistryRig()
         let made = try await rig.put("acme")
-        #expect(made.status == 201 && made.headers["etag"] == "\"1\"")
+        #expect(made.status == 201 && made.headers["etag"] == "\"2\"")
         #expect(try self.object(made)["is_live"] as? Bool == true)
         let read = try await rig.rig.ask("GET", "/v1/tenants/acme")
-        #expect(read.status == 200 && read.headers["etag"] == "\"1\"")
+        #expect(read.status == 200 && read.headers["etag"] == "\"2\"")
         #expect(read.body == RegistryRig.document("acme") + "\n")
         #expect(read.contentType == "application/json")
         let changed = try await rig.put("acme", #","limits":{"connections":5}"#)
-        #expect(changed.status == 200 && changed.headers["etag"] == "\"2\"")
+        #expect(changed.status == 200 && changed.headers["etag"] == "\"3\"")
         let gone = try await rig.rig.ask("DELETE", "/v1/tenants/acme")
         #expect(gone.status == 200)
         for method in ["GET", "DELETE"] {
@@ -76,7 +76,7 @@ import Testing
             try await rig.rig.ask("DELETE", "/v1/tenants/acme", headers: ["If-Match: \"9\""])
                 .status == 412)
         #expect(
-            try await rig.rig.ask("DELETE", "/v1/tenants/acme", headers: ["If-Match: \"1\""])
+            try await rig.rig.ask("DELETE", "/v1/tenants/acme", headers: ["If-Match: \"2\""])
                 .status == 200)
         try await rig.end()
     }
@@ -149,9 +149,9 @@ import Testing
         _ = try await rig.put("acme")
         let status = try self.object(try await rig.rig.ask("GET", "/v1/status"))
         let registry = try #require(status["registry"] as? [String: Any])
-        #expect(registry["revision"] as? Int == 1 && registry["tenants"] as? Int == 1)
+        #expect(registry["revision"] as? Int == 2 && registry["tenants"] as? Int == 1)
         let metrics = try await rig.rig.ask("GET", "/metrics").body
-        #expect(metrics.contains("strait_registry_revision 1\n"))
+        #expect(metrics.contains("strait_registry_revision 2\n"))
         #expect(metrics.contains("strait_registry_up 1\n"))
         try await rig.end()
     }
