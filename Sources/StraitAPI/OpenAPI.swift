@@ -1,5 +1,5 @@
-// The operator API as an OpenAPI 3.1 document. A test holds it to the routes, and schemathesis holds
-// the answers to it.
+// The operator API as an OpenAPI 3.1 document. A test holds it to the routes, and schemathesis
+// holds the answers to it.
 
 internal import StraitConfig
 
@@ -48,8 +48,8 @@ enum OpenAPIDocument {
             }
         return """
             {"openapi":"3.1.0","info":{"title":"Strait, operator API","version":\
-            \(JSONString.quoted(version)),"description":"On the UNIX socket of the operators. Whoever \
-            may open it is an operator."},"paths":{\(paths.joined(separator: ","))},\
+            \(JSONString.quoted(version)),"description":"On the UNIX socket of the operators. \
+            Whoever may open it is an operator."},"paths":{\(paths.joined(separator: ","))},\
             "components":{"schemas":{"Tenant":\(ConfigurationReference.tenantSchema),\
             "Write":\(Self.write),"Problem":\(Self.problem)}}}
             """
@@ -178,7 +178,9 @@ extension APIOperation {
     }
 
     /// Every request, in the order in which the reference has them.
-    static let all = Self.health + Self.connections + Self.acts + Self.tenants
+    static let all =
+        Self.health + Self.connections + Self.acts + Self.tenants
+        + Self.material("certificates") + Self.material("authorities")
 
     private static let health = [
         APIOperation(
@@ -276,6 +278,10 @@ extension APIOperation {
 
     private static let tenants = [
         APIOperation(
+            method: "GET", path: "/v1/installation/authority",
+            sentence: "The certificate of the installation's authority.",
+            answers: [Answer(status: 200, sentence: "It.")] + Answer.refusals(404, 503)),
+        APIOperation(
             method: "GET", path: "/v1/tenants", sentence: "Tenants, by their names.",
             parameters: Parameter.page,
             answers: [
@@ -313,7 +319,40 @@ extension APIOperation {
     ]
 }
 
+extension APIOperation {
+    /// What tenants have beside their documents: `certificates`, `authorities`.
+    private static func material(_ kind: String) -> [APIOperation] {
+        let list = "/v1/tenants/{name}/\(kind)"
+        let item = "\(list)/{item}"
+        let whole = Answer(status: 200, sentence: "It.")
+        return [
+            APIOperation(
+                method: "GET", path: list, sentence: "What the tenant has.",
+                parameters: [.tenant], answers: [whole] + Answer.refusals(400, 404, 422, 503)),
+            APIOperation(
+                method: "GET", path: item, sentence: "One; never its private key.",
+                parameters: [.tenant, .item], answers: [whole] + Answer.refusals(400, 404, 422, 503)
+            ),
+            APIOperation(
+                method: "PUT", path: item, sentence: "Puts one in, or another in its place.",
+                parameters: [.tenant, .item] + Parameter.manner, body: #"{"type":"object"}"#,
+                isConditional: true,
+                answers: [.written(200), .written(201)]
+                    + [Answer(status: 413, sentence: "The body is too large.", contentType: nil)]
+                    + Answer.refusals(400, 404, 409, 412, 422, 503, 507)),
+            APIOperation(
+                method: "DELETE", path: item, sentence: "Takes one out.",
+                parameters: [.tenant, .item] + Parameter.manner, isConditional: true,
+                answers: [.written(200)]
+                    + Answer.refusals(400, 404, 409, 412, 422, 503, 507)),
+        ]
+    }
+}
+
 extension APIOperation.Parameter {
+    fileprivate static let item = APIOperation.Parameter(
+        name: "item", schema: #"{"type":"string","minLength":1,"maxLength":63}"#,
+        sentence: "Its name.", isInPath: true)
     fileprivate static let connection = APIOperation.Parameter(
         name: "id", schema: #"{"type":"string","minLength":1}"#,
         sentence: "c- and 13 characters.", isInPath: true)
