@@ -28,6 +28,7 @@ extension Section {
             connectionsMax: limits.integer("connections") ?? 0,
             newConnectionsPerSecondMax: limits.integer("new_connections_per_second") ?? 0,
             services: self.sections("services").map { $0.service() },
+            ports: self.context.registeredTenant != nil ? self.tenantPorts() : [],
             place: self.place)
     }
 
