@@ -78,6 +78,7 @@ package struct AdminAPI: Service {
         self.addConnections(to: router)
         self.addActs(to: router)
         self.addTenants(to: router)
+        self.addPorts(to: router)
         return router
     }
 

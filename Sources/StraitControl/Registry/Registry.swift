@@ -5,6 +5,7 @@ internal import Foundation
 package import StraitConfig
 internal import StraitCore
 internal import StraitPosix
+package import StraitRouting
 package import StraitStore
 internal import Synchronization
 
@@ -19,6 +20,8 @@ package enum RegistryRefusal: Error, Sendable {
     case changedSince(UInt64?)
     /// Another tenant has the host name.
     case nameTaken(String, by: String)
+    /// The tenant does not get the ports that it wants.
+    case port(PortRefusal)
     /// The store cannot.
     case store(StoreError)
 }
@@ -39,8 +42,16 @@ package struct Registry: Sendable {
     /// Where the rows lie.
     package let store: any Store
 
-    /// - Parameter store: Where the rows lie.
-    package init(store: any Store) { self.store = store }
+    /// The ports of this router's region; nil where tenants get none.
+    package let ports: PortBook?
+
+    /// - Parameters:
+    ///   - store: Where the rows lie.
+    ///   - ports: The ports of this router's region; nil where tenants get none.
+    package init(store: any Store, ports: PortBook? = nil) {
+        self.store = store
+        self.ports = ports
+    }
 
     // MARK: Reading
 
@@ -127,7 +138,7 @@ package struct Registry: Sendable {
         do { older = try await self.names(of: before, process) } catch { throw .store(error) }
         return try await self.commit(
             before, after: after, coming: names.subtracting(older),
-            going: older.subtracting(names), by: actor)
+            going: older.subtracting(names), self.ports?.wish(of: tenant), by: actor)
     }
 
     /// Takes a tenant out, with all that is its own.
@@ -140,7 +151,8 @@ package struct Registry: Sendable {
         guard before.document != nil else { throw .notFound(name) }
         let names: Set<String>
         do { names = try await self.names(of: before, process) } catch { throw .store(error) }
-        return try await self.commit(before, after: nil, coming: [], going: names, by: actor)
+        return try await self.commit(
+            before, after: nil, coming: [], going: names, nil, by: actor)
     }
 
     /// The names that a tenant has; where its document does not tell, because it is wrong, all rows
@@ -178,7 +190,7 @@ package struct Registry: Sendable {
 
     private func commit(
         _ before: RegisteredTenant, after: RegisteredTenant?, coming: Set<String>,
-        going: Set<String>, by actor: String
+        going: Set<String>, _ wish: PortWish?, by actor: String
     ) async throws(RegistryRefusal) -> UInt64 {
         do {
             let key = try RegistryKey.document(before.name)
@@ -202,9 +214,11 @@ package struct Registry: Sendable {
             writes.append(
                 .put(
                     try RegistryKey.audit(entry.id), Array(try AnswerJSON.encode(entry))))
-            return try await self.store.commit(writes, if: conditions)
+            return try await self.commit(writes, if: conditions, portsOf: before.name, wish)
         } catch let error as StoreError {
             throw await self.refusal(error, before.name)
+        } catch let error as PortRefusal {
+            throw .port(error)
         } catch {
             throw .store(.refused("\(error)"))
         }
