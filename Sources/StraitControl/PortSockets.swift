@@ -25,6 +25,8 @@ struct PortSockets: ~Copyable {
     private let options: ListenerOptions
     private let socketsMax: Int
     private var isStarted = false
+    /// Whether ports may be open that this process knows nothing of.
+    private var isTakenOver = false
     private var steering: PortSteering?
     /// By port; where it is steered by place, those that wait for first bytes and those that do
     /// not.
@@ -53,9 +55,12 @@ struct PortSockets: ~Copyable {
         self.address = settings.address
         self.options = options
         self.socketsMax = min(Self.plainMax, descriptors / 4)
-        self.start(
-            Dictionary(
-                passed.map { ($0.name ?? "", $0.descriptor) }, uniquingKeysWith: { $1 }))
+        // A program steers what it was made for: another address wants another one.
+        let isSame = passed.allSatisfy { $0.address == .ip(settings.address, port: 0) }
+        if !isSame { for listener in passed { Sockets.close(listener.descriptor) } }
+        self.isTakenOver = isSame && !passed.isEmpty
+        let names = isSame ? passed.map { ($0.name ?? "", $0.descriptor) } : []
+        self.start(Dictionary(names, uniquingKeysWith: { $1 }))
     }
 
     private mutating func start(_ passed: [String: Int32]) {
@@ -188,6 +193,12 @@ struct PortSockets: ~Copyable {
             change.opening = Array(opening.values)
             return change
         }
+        if self.isTakenOver {
+            for port in self.descriptors.keys where table.element(port) == nil {
+                closing.insert(UInt16(port))
+            }
+            self.isTakenOver = false
+        }
         for port in closing {
             guard let descriptor = self.descriptors.removeValue(forKey: Int(port)) else { continue }
             change.letGo.append(descriptor)
@@ -225,6 +236,8 @@ struct PortSockets: ~Copyable {
             self.steering?.open(plan.port, through: plan.defersAccept ? 0 : 1)
         }
         for descriptor in change.letGo { Sockets.close(descriptor) }
+        if self.isTakenOver { self.restore() }
+        self.isTakenOver = false
     }
 
     /// Makes all as it was last, because another process has had it meanwhile, or this one has
