@@ -54,6 +54,10 @@ struct APIProblem: Error {
             self.init(
                 status: .conflict, title: "the name is another tenant's",
                 detail: "\"\(name)\" belongs to tenant \"\(owner)\"")
+        case .port:
+            self.init(
+                status: refusal.asksForTooMuch ? .unprocessableContent : .conflict,
+                title: "the tenant does not get its ports", detail: refusal.portText)
         case .store(let error): self.init(error)
         }
     }

@@ -91,6 +91,7 @@ package struct AdminAPI: Service {
         self.addTenants(to: router)
         self.addCertificates(to: router)
         self.addAuthorities(to: router)
+        self.addPorts(to: router)
         return router
     }
 

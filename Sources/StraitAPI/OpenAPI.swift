@@ -278,6 +278,15 @@ extension APIOperation {
 
     private static let tenants = [
         APIOperation(
+            method: "GET", path: "/v1/ports", sentence: "Ports that tenants have, or had.",
+            parameters: Parameter.page,
+            answers: [Answer(status: 200, sentence: "A page.")] + Answer.refusals(400, 422, 503)),
+        APIOperation(
+            method: "GET", path: "/v1/tenants/{name}/ports", sentence: "Ports of a tenant.",
+            parameters: [.tenant],
+            answers: [Answer(status: 200, sentence: "They.")] + Answer.refusals(400, 404, 422, 503)
+        ),
+        APIOperation(
             method: "GET", path: "/v1/installation/authority",
             sentence: "The certificate of the installation's authority.",
             answers: [Answer(status: 200, sentence: "It.")] + Answer.refusals(404, 503)),

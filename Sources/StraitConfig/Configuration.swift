@@ -66,6 +66,8 @@ package struct Configuration: Sendable, Equatable {
     package var admin: Admin
     /// Where tenants are kept instead of the file; nil: ``tenants`` are all.
     package var registry: Registry?
+    /// The ports that tenants of the registry get here; nil: none.
+    package var ports: Ports?
     /// In the order of the file; at least one.
     package var listeners: [Listener]
     /// In the order of the file; may be empty.
@@ -234,6 +236,8 @@ extension Configuration {
         package var sourceLimits: LimitSet
         /// In the order of the file; may be empty.
         package var services: [Service]
+        /// Beside the usual ones; only of a registry's tenants.
+        package var ports: [TenantPort] = []
         /// Where it stands.
         package var place: SourcePlace
     }

@@ -149,6 +149,7 @@ extension Section {
             workers: self.integer("workers"),
             admin: self.section("admin").admin(),
             registry: self.mentions("registry") ? self.section("registry").registry() : nil,
+            ports: self.ports(),
             listeners: self.sections("listeners").map { $0.listener() },
             tenants: self.sections("tenants").map { $0.tenant() },
             defaults: references,

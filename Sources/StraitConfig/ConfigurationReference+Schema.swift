@@ -84,6 +84,11 @@ enum SchemaWriter {
         case .hostPattern: return self.pattern("^(\\*\\.)?[A-Za-z0-9_.-]+$")
         case .serverName: return self.pattern("^[A-Za-z0-9_.:-]+$")
         case .address: return self.pattern("^[0-9A-Fa-f:.]+$")
+        case .portRange:
+            let range = self.pattern("^[0-9]{1,5}-[0-9]{1,5}$")
+            return [
+                "anyOf": .array([.object(self.value(.integer(1...65_535))), .object(range)])
+            ]
         case .requestPath: return self.pattern("^/[!-~]{0,1023}$")
         case .applicationProtocol: return self.pattern("^[!-~]{1,255}$")
         case .block: return self.pattern("^[0-9A-Fa-f:.]+(/[0-9]{1,3})?$")

@@ -32,6 +32,8 @@ indirect enum KeyType: Sendable, Equatable {
     case serverName
     /// An IP address.
     case address
+    /// A port, or `11100-11999`.
+    case portRange
     /// The path of an HTTP request.
     case requestPath
     /// An ALPN identifier of printable ASCII.
@@ -101,6 +103,7 @@ extension KeyType {
         case .hostPattern: "a host name, or *. and one"
         case .serverName: "a host name or an IP address"
         case .address: "an IP address"
+        case .portRange: "a port from 1 to 65535, or a range like 11100-11999"
         case .requestPath: "a path that begins with /, of printable ASCII, at most 1024 characters"
         case .applicationProtocol: "1 to 255 characters of printable ASCII"
         case .block: "an address or a block like 10.0.0.0/8"

@@ -29,6 +29,7 @@ enum Keys {
         Key(
             "registry", .section(registry),
             "Keeps the tenants instead of this file; they change while traffic flows."),
+        Key("ports", .section(ports), "Ports of tenants' own, leased from these ranges."),
         Key("defaults", .section(defaults), "Services for protocols that carry no name."),
         Key("timeouts", .section(timeouts), "Deadlines; the first four end when relaying begins."),
         Key("limits", .section(limits), "Bounds of the whole process."),

@@ -21,7 +21,8 @@ package enum RegisteredFile {
 extension Keys {
     /// The keys of a tenant in a registry: its certificates stand by themselves, and files are
     /// names.
-    static let registeredTenant = Self.registered(Self.tenant).filter { $0.name != "certificates" }
+    static let registeredTenant =
+        Self.registered(Self.tenant).filter { $0.name != "certificates" } + [Self.registeredPorts]
 
     private static func registered(_ keys: [Key]) -> [Key] {
         keys.compactMap { key in

@@ -28,6 +28,7 @@ extension Section {
             limits: limits.limitSet(),
             sourceLimits: limits.section("per_source").limitSet(),
             services: self.sections("services").map { $0.service() },
+            ports: self.context.registeredTenant != nil ? self.tenantPorts() : [],
             place: self.place)
     }
 

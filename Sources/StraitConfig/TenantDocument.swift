@@ -65,6 +65,7 @@ package struct TenantDocument: Sendable, Equatable {
         }
         context.checkUnique(
             tenant.services.map { ($0.name, $0.place) }, what: "service of this tenant")
+        tenant.checkPorts(context)
         TenantCheck(configuration: process, tenant: tenant, context: context).run()
         return Reading(
             tenant: context.hasErrors ? nil : tenant, problems: context.sortedProblems)

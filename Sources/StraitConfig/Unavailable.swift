@@ -34,8 +34,6 @@ enum Unavailable {
         "api": "the operator API",
         "ciphers": "choosing cipher suites",
         "min_version": "choosing TLS versions",
-        "port": "leasing ports to tenants",
-        "ports": "leasing ports to tenants",
     ]
 
     static let values: [String: String] = [

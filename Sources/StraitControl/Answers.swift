@@ -116,6 +116,8 @@ package struct StatusAnswer: Codable, Hashable, Sendable {
     package var registry: Registry?
     /// Those of tenants with series of their own.
     package var certificates: [Certificate]
+    /// Ports of tenants' own; nil where there are none.
+    package var ports: PortStatus?
 }
 
 /// One row of `/v1/connections`.

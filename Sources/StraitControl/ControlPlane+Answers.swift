@@ -51,6 +51,7 @@ extension ControlPlane {
         control.accessSink = access.sink
         control.logLinesDropped = self.logLinesDropped()
         control.upstreams = self.upstreamFacts()
+        control.ports = self.portStatus
         control.sourceAddresses = self.live?.snapshot.sourceAddresses ?? []
         return MetricsRenderer(
             directory: self.live?.directory ?? MetricsDirectory(), workers: workers,
@@ -91,7 +92,7 @@ extension ControlPlane {
                     notAfter: Timestamp(
                         nanoseconds: UInt64(clamping: $0.notAfter) * 1_000_000_000
                     ).description)
-            })
+            }, ports: self.portStatus)
     }
 
     /// How every address stands that has a series of its own.

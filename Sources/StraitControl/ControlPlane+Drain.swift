@@ -111,10 +111,13 @@ extension ControlPlane {
         self.sockets.keep(change)
         let revision = live.snapshot.revision
         await self.fleet.resume()
+        let (portSockets, ports) = self.beginPorts(live.snapshot)
         let obeying = await self.fleet.apply(
-            .apply(live.snapshot, sockets: change.next), revision: revision,
+            .apply(live.snapshot, sockets: change.next + portSockets), revision: revision,
             timeout: Self.applyTimeout)
         for worker in obeying { self.liveRevisions[worker] = revision }
+        self.finishPorts(ports)
+        self.portSockets?.restore()
         self.endHold()
         guard self.stage == .serving else { return "the process ends" }  // by a signal, meanwhile
         self.logger.notice("the drain is taken back; revision \(revision) is live again")
@@ -200,6 +203,7 @@ extension ControlPlane {
             return
         }
         self.sockets.closeAll()
+        self.portSockets?.closeAll()
     }
 
     private func end() async {
@@ -207,6 +211,7 @@ extension ControlPlane {
         let ended = await self.fleet.stop(timeout: Self.stopTimeout)
         if !ended { self.logger.warning("a worker has not ended in time") }
         self.sockets.closeAll()
+        self.portSockets?.closeAll()
         self.names.stop()
         self.records.stop()
         self.logger.notice("stopped")

@@ -89,7 +89,7 @@ extension ControlPlane {
     func performReload(trigger: String) async -> ReloadOutcome {
         guard self.stage == .serving, let live = self.live else { return .draining }
         let reading = ConfigurationReader().read(path: self.path)
-        guard let configuration = reading.configuration else {
+        guard var configuration = reading.configuration else {
             return self.refuse(reading.problems, trigger: trigger)
         }
         if let problem = self.lastTenantGone(configuration, live: live, reading.problems) {
@@ -107,6 +107,7 @@ extension ControlPlane {
         do throws(ChangeRefused) {
             self.report(reading.problems)
             self.warnOfFixedSettings(old: live.configuration, new: configuration)
+            configuration.ports = live.configuration.ports
             let verdict = try await self.apply(configuration, trigger: trigger)
             self.remember()
             self.logger.notice("\(verdict.text)", metadata: ["trigger": "\(trigger)"])
@@ -183,6 +184,9 @@ extension ControlPlane {
         }
         if old.registry?.path != new.registry?.path {
             self.logger.warning("registry: the file changes at the next start only")
+        }
+        if old.ports != new.ports {
+            self.logger.warning("ports: address, ranges and the rest change at the next start only")
         }
         if old.admin.unixPath != new.admin.unixPath {
             self.logger.warning("admin.unix: the path changes at the next start only")

@@ -56,6 +56,9 @@ package actor ControlPlane: Service {
     /// The last good state of its tenants; nil: none is kept.
     nonisolated let registrySnapshot: RegistrySnapshot?
     var registryFacts = RegistryFacts()
+    /// Where tenants' own ports are listened on; nil where they have none.
+    var portSockets: PortSockets?
+    var portFacts = PortFacts()
     /// At which revision of the registry its oldest commits are forgotten next.
     var compactAfter: UInt64 = 0
     let fleet: WorkerFleet
@@ -121,7 +124,11 @@ package actor ControlPlane: Service {
         logLinesDropped: @escaping @Sendable () -> UInt64
     ) throws(StartFailure) {
         self.path = path
-        let files = try RegistryFiles.open(configuration.registry, logger)
+        let given = predecessor?.listeners ?? setup.passed
+        let ports = configuration.ports.flatMap { PortBook($0, region: configuration.region) }
+        self.portSockets = Self.portSockets(
+            configuration, ports, passed: given.filter(PortSockets.isOfPorts))
+        let files = try RegistryFiles.open(configuration.registry, ports, logger)
         self.registry = files?.registry
         self.registrySnapshot = files?.snapshot
         self.logger = logger
@@ -136,7 +143,8 @@ package actor ControlPlane: Service {
         self.program = offered?.program ?? setup.program
         self.handOver = HandOver(from: predecessor)
         self.speaksForService = predecessor == nil  // else once it serves
-        self.sockets = ListenerSocketSet(inherited: predecessor?.listeners ?? setup.passed)
+        self.sockets = ListenerSocketSet(
+            inherited: given.filter { !PortSockets.isOfPorts($0) })
         self.newestRevision = offered?.revision ?? 0
         self.compiler =
             offered.map { SnapshotCompiler(ticketRoot: $0.ticketRoot) }
@@ -157,7 +165,8 @@ package actor ControlPlane: Service {
         self.fleet.otherProcessesHaveKeys(!self.handOver.draining.isEmpty)
         self.liveRevisions = Array(repeating: 0, count: self.fleet.workers)
         self.compiler.descriptors = DescriptorLimit(
-            descriptors: Sockets.descriptorLimit(), workers: self.fleet.workers)
+            descriptors: Sockets.descriptorLimit() - (self.portSockets?.reserved ?? 0),
+            workers: self.fleet.workers)
     }
 
     /// Hands the workers' reports to who waits for them, until cancelled.
@@ -300,10 +309,12 @@ package actor ControlPlane: Service {
         self.live = compiled
         self.newestRevision = change.revision
         let toldAt = monotonicNow()
+        let (portSockets, ports) = self.beginPorts(compiled.snapshot)
         let obeying = await self.fleet.apply(
-            .apply(compiled.snapshot, sockets: change.sockets.next), revision: change.revision,
-            timeout: Self.applyTimeout)
+            .apply(compiled.snapshot, sockets: change.sockets.next + portSockets),
+            revision: change.revision, timeout: Self.applyTimeout)
         for worker in obeying { self.liveRevisions[worker] = change.revision }
+        self.finishPorts(ports)
         if let revision = change.registryRevision {
             self.registryFacts.isLive(
                 revision, now: Timestamp(nanoseconds: wallClockNanoseconds()))

@@ -44,6 +44,8 @@ package struct ControlFacts: Sendable {
     package var accessSink = "off"
     /// Log lines that were lost on their way out.
     package var logLinesDropped: UInt64 = 0
+    /// Ports of tenants' own; nil where there are none.
+    package var ports: PortStatus?
     /// The addresses of the snapshot's services.
     package var upstreams: [Upstream] = []
 
@@ -110,6 +112,7 @@ package struct MetricsRenderer: Sendable {
         self.addHealth(&text)
         self.addCertificates(&text)
         self.addSnapshot(&text)
+        self.addPorts(&text)
         self.addLimits(&text)
         self.addWorkers(&text)
         self.addReadiness(&text)

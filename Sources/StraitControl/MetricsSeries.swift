@@ -68,7 +68,8 @@ package struct MetricsSeries: Sendable {
             if !self.hasOwn(service.tenant.name) { directory.foldedServices += 1 }
         }
         directory.listeners = Dictionary(
-            snapshot.listeners.map { ($0.id, $0.name) }, uniquingKeysWith: { first, _ in first })
+            (snapshot.listeners + (snapshot.portListener.map { [$0] } ?? []))
+                .map { ($0.id, $0.name) }, uniquingKeysWith: { first, _ in first })
         tables.facts.forEach { _, facts in
             if self.hasOwn(facts.name) { directory.certificates += facts.certificateEnds }
         }

@@ -48,7 +48,9 @@ extension SnapshotCompiler {
                     name: tenant.name,
                     mark: TenantMark(plans[index], services, tenant).hashValue,
                     upstreamNames: tenant.upstreamNames,
-                    certificateEnds: work.certificateEnds[tenant.name] ?? []))
+                    certificateEnds: work.certificateEnds[tenant.name] ?? [],
+                    ports: work.ports[tenant.name] ?? [:]))
+            tables.setPorts(work.ports[tenant.name] ?? [:], of: tenant, number: number)
         }
         work.checkCoalescing(routes: routes, numbers: numbers, tenants: plans)
         work.checkNames(tenants: plans)

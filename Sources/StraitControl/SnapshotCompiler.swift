@@ -6,7 +6,7 @@
 
 package import StraitConfig
 package import StraitCore
-internal import StraitRouting
+package import StraitRouting
 package import StraitSnapshot
 internal import StraitTLS
 
@@ -120,7 +120,8 @@ package struct SnapshotCompiler: Sendable {
                 listeners: listeners, routes: tables.routes, services: tables.services,
                 tenants: tables.tenants, timeouts: configuration.engineTimeouts, limits: limits,
                 access: configuration.accessPlan, sourceAddresses: configuration.sourceAddresses,
-                tickets: self.tickets(epoch)),
+                tickets: self.tickets(epoch),
+                portListener: self.compilePortListener(configuration), ports: tables.ports),
             tables: tables, series: self.series, warnings: work.sortedProblems,
             files: work.files.digests, backlogs: work.backlogs,
             addresses: addresses.filter { names.contains($0.key) })
@@ -154,6 +155,7 @@ extension SnapshotCompiler {
             configuration: configuration, files: FileContents(load: change.load), now: now)
         work.addresses = addresses
         work.storedCertificates = change.certificates
+        work.ports = change.ports
         var tables = self.tables
         var series = self.series
         for name in change.removed { series.remove(name) }
@@ -174,7 +176,8 @@ extension SnapshotCompiler {
             revision: revision, router: old.router, region: old.region, listeners: listeners,
             routes: tables.routes, services: tables.services, tenants: tables.tenants,
             timeouts: old.timeouts, limits: old.limits, access: old.access,
-            sourceAddresses: old.sourceAddresses, tickets: self.tickets(epoch))
+            sourceAddresses: old.sourceAddresses, tickets: self.tickets(epoch),
+            portListener: old.portListener, ports: tables.ports)
         compiled.tables = tables
         compiled.series = self.series
         compiled.warnings = work.sortedProblems
@@ -192,6 +195,8 @@ package struct TenantChange: Sendable {
     package var load: @Sendable (String) throws -> [UInt8]
     /// Certificates that are not read, by the path of their chain.
     package var certificates: [String: StoredCertificate]
+    /// What the tenants' own ports are, by tenant.
+    package var ports: [String: [PortKind: UInt16]] = [:]
 
     /// See the properties.
     package init(
@@ -216,6 +221,8 @@ struct Compilation {
     /// By tenant.
     var certificateEnds: [String: [MetricsDirectory.CertificateEnd]] = [:]
     var backlogs: [Int: Int] = [:]
+    /// The tenants' own ports, by tenant.
+    var ports: [String: [PortKind: UInt16]] = [:]
     /// What names of upstreams lead to.
     var addresses: [HostName: [IPAddress]] = [:]
     /// Certificates of the registry, by the path of their chain.

@@ -13,6 +13,8 @@ package struct TenantTables: Sendable {
     package var tenants = SlotTable<TenantPlan>()
     /// Of all tenants.
     package var services = SlotTable<ServicePlan>()
+    /// Tenants' own ports, by port.
+    package var ports = SlotTable<PortPlan>()
     /// What the control plane needs to know of tenants beside it.
     package var facts = SlotTable<TenantFacts>()
 
@@ -21,6 +23,7 @@ package struct TenantTables: Sendable {
 
     /// Takes tenants out, and the services of those that are about to be put in anew.
     mutating func clear(_ removed: [Int], keeping replaced: [Int]) {
+        self.clearPorts(of: removed + replaced)
         for number in removed + replaced {
             for service in self.routes.services(ofTenant: number) {
                 self.services.set(service, to: nil)
@@ -62,6 +65,8 @@ package struct TenantFacts: Sendable {
     package var upstreamNames: [HostName]
     /// Its certificates, for their gauges.
     package var certificateEnds: [MetricsDirectory.CertificateEnd]
+    /// Its own ports, also those that lead nowhere.
+    package var ports: [PortKind: UInt16] = [:]
 }
 
 extension CompiledConfiguration {

@@ -67,7 +67,8 @@ extension Worker {
             wallNanoseconds: wallClockNanoseconds(), now: self.now,
             router: self.snapshot?.router ?? "", region: self.snapshot?.region ?? "",
             id: connection.value.id, listenerName: listener?.name ?? "",
-            listenerPort: listener?.address.port ?? 0,
+            listenerPort: connection.value.port > 0
+                ? connection.value.port : listener?.address.port ?? 0,
             clientAddress: connection.value.clientAddress,
             peerAddress: connection.value.peerAddress, serverName: connection.value.serverName,
             unreadableName: connection.value.unreadableName,

@@ -127,6 +127,8 @@ struct Connection: ~Copyable, SlabElement {
     var phase = Phase.accept
     /// ``ListenerPlan/id`` of where it arrived.
     var listener = -1
+    /// The tenant's own port that was dialled; 0 where it came by another listener.
+    var port: UInt16 = 0
     var downstream = Endpoint()
     var upstream = Endpoint()
 

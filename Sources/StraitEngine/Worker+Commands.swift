@@ -74,28 +74,35 @@ extension Worker {
         self.contexts.tickets = snapshot.tickets
         for plan in snapshot.listeners {
             guard let descriptor = descriptors[plan.id] else { continue }
-            if self.listeners[plan.id]?.descriptor == descriptor {
-                self.listeners[plan.id]?.plan = plan
-                self.listeners[plan.id]?.scope = plan.scope
-                self.listeners[plan.id]?.rules = PeekRules(plan)
-            } else {
-                self.listeners[plan.id] = ListenerState(plan: plan, descriptor: descriptor)
-            }
-            if self.drainDeadline == nil, self.acceptPausedUntil == nil {
-                self.registerListener(plan.id)
+            self.listen(plan.id, plan, descriptor)
+        }
+        if let plan = snapshot.portListener {
+            for socket in sockets where ListenerSocket.isOfPorts(socket.id) {
+                self.listen(socket.id, plan, socket.descriptor)
             }
         }
         self.forgetListeners(snapshot)
         self.reports(.applied(worker: self.index, revision: snapshot.revision))
     }
 
+    private mutating func listen(_ id: Int, _ plan: ListenerPlan, _ descriptor: Int32) {
+        if let known = self.listeners[id], known.descriptor == descriptor {
+            known.plan = plan
+            known.scope = plan.scope
+            known.rules = PeekRules(plan)
+        } else {
+            self.listeners[id] = ListenerState(plan: plan, descriptor: descriptor)
+        }
+        if self.drainDeadline == nil, self.acceptPausedUntil == nil { self.registerListener(id) }
+    }
+
     /// Accepts whoever waits at a listener that is about to go: they might get RST.
     private mutating func acceptWaiting(_ id: Int) {
-        guard self.listeners[id]?.isRegistered ?? false else { return }
+        guard let listener = self.listeners[id], listener.isRegistered else { return }
         for _ in 0..<Limits.lastAcceptsMax / Limits.acceptsPerTurn {
-            let before = self.metrics.accepted[id]
+            let before = self.metrics.accepted[listener.plan.id]
             self.accept(listener: id)
-            guard self.metrics.accepted[id] != before else { return }
+            guard self.metrics.accepted[listener.plan.id] != before else { return }
         }
     }
 

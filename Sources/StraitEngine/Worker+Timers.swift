@@ -33,7 +33,7 @@ extension Worker {
         let connection = self.connections.reference(index)
         let count = connection.value.replay.count
         let isSilent = connection.value.peek?.machine.isSilent(after: count) ?? false
-        if isSilent, self.listeners[connection.value.listener]?.plan.serverFirst != nil {
+        if isSilent, self.serverFirst(index) != nil {
             self.routeUnread(index)
         } else if connection.value.milestones.firstByte > .zero {
             self.close(index, CloseReason(.local, .helloTimeout))

@@ -7,7 +7,7 @@ internal import StraitState
 
 /// A bound, listening socket that every worker shares.
 package struct ListenerSocket: Hashable, Sendable {
-    /// The ``ListenerPlan/id`` that it serves.
+    /// The ``ListenerPlan/id`` that it serves, or a number that says that it is of tenants' ports.
     package var id: Int
     /// The descriptor, owned by the control plane, which closes it after every worker has let go.
     package var descriptor: Int32
@@ -17,6 +17,17 @@ package struct ListenerSocket: Hashable, Sendable {
         self.id = id
         self.descriptor = descriptor
     }
+
+    /// Numbers from here on are of sockets of ``Snapshot/portListener``, which may have many.
+    static let firstOfPorts = 1 << 24
+
+    /// One of the sockets of tenants' ports, 0 to 65,535 and a few.
+    package init(ofPorts place: Int, descriptor: Int32) {
+        self.init(id: Self.firstOfPorts + place, descriptor: descriptor)
+    }
+
+    /// Whether a number is of a socket of tenants' ports.
+    static func isOfPorts(_ id: Int) -> Bool { id >= self.firstOfPorts }
 }
 
 /// What the control plane asks of a worker.

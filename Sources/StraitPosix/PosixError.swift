@@ -41,6 +41,9 @@ package struct PosixError: Error, Hashable, Sendable, CustomStringConvertible {
         return "\(self.call): \(text)"
     }
 
+    /// Whether somebody else has the address and port.
+    package var isAddressInUse: Bool { self.number == EADDRINUSE }
+
     /// Whether no descriptor was to be had (EMFILE, ENFILE).
     package var isOutOfDescriptors: Bool { self.number == EMFILE || self.number == ENFILE }
 

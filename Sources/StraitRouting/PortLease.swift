@@ -161,6 +161,14 @@ package enum PortRefusal: Error, Hashable, Sendable, CustomStringConvertible {
     /// A port is fixed for a kind that has another one already.
     case hasPort(PortKind, fixed: UInt16, has: UInt16)
 
+    /// Whether what was asked for is wrong by itself, whatever others have.
+    package var isOfTheDocument: Bool {
+        switch self {
+        case .tooMany, .outside, .fixedTwice: true
+        case .exhausted, .keepsTooMany, .leased, .quarantined, .usedByHost, .hasPort: false
+        }
+    }
+
     /// What is in the way, and what would do.
     package var description: String {
         switch self {

@@ -58,6 +58,9 @@ package struct PortPlanner: Sendable {
         return quarantine
     }
 
+    /// Notes that there is no row of a port, whatever it was before.
+    package mutating func free(_ port: UInt16) { self.forget(port) }
+
     // MARK: Answers
 
     /// The ports for `wish`, those that the tenant has already included, or why there are none.
@@ -126,6 +129,19 @@ package struct PortPlanner: Sendable {
         }
         return Dictionary(ports, uniquingKeysWith: min)
     }
+
+    /// All that is leased to a tenant, from the lowest port to the highest.
+    package func leases(of tenant: String) -> [(port: UInt16, kind: PortKind)] {
+        (self.held[tenant] ?? []).compactMap { port in
+            self.leases[port].map { (port, $0.kind) }
+        }
+    }
+
+    /// How many ports are leased.
+    package var leasedCount: Int { self.leases.count }
+
+    /// How many ports are in quarantine, as far as quarantines were dropped by the last answer.
+    package var quarantinedCount: Int { self.quarantines.count }
 
     /// How many ports anybody could get, as far as quarantines were dropped by the last answer.
     package var freeCount: Int { self.free.count }

@@ -27,6 +27,10 @@ package final class Snapshot: Sendable {
     package let services: SlotTable<ServicePlan>
     /// By the index that ``routes`` and ``ListenerScope`` speak of.
     package let tenants: SlotTable<TenantPlan>
+    /// The listener of all tenants' ports; nil where tenants have none.
+    package let portListener: ListenerPlan?
+    /// Tenants' own ports, by port.
+    package let ports: SlotTable<PortPlan>
     /// Deadlines where a service sets none of its own.
     package let timeouts: Timeouts
     /// Bounds of each worker and of the process.
@@ -43,8 +47,11 @@ package final class Snapshot: Sendable {
         revision: UInt64, router: String, region: String, listeners: [ListenerPlan],
         routes: RouteTable, services: SlotTable<ServicePlan>, tenants: SlotTable<TenantPlan>,
         timeouts: Timeouts, limits: EngineLimits, access: AccessPlan,
-        sourceAddresses: [IPAddress] = [], tickets: TicketSecrets = TicketSecrets()
+        sourceAddresses: [IPAddress] = [], tickets: TicketSecrets = TicketSecrets(),
+        portListener: ListenerPlan? = nil, ports: SlotTable<PortPlan> = SlotTable()
     ) {
+        self.portListener = portListener
+        self.ports = ports
         self.revision = revision
         self.router = router
         self.region = region

@@ -22,6 +22,7 @@ package enum AnswerText {
         for listener in answer.listeners {
             text += "listener \(listener.name)  \(listener.address)\n"
         }
+        if let ports = answer.ports { text += Self.portStatus(ports) }
         guard !answer.services.isEmpty else { return text }
         var table = TextTable("service", "protocol", "mode", "upstreams", "open")
         for service in answer.services {

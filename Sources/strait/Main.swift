@@ -60,7 +60,8 @@ struct StraitCommand: AsyncParsableCommand {
         version: BuildInformation.text,
         subcommands: [
             ServeCommand.self, CheckCommand.self, ExplainCommand.self, ConnectCommand.self,
-            StatusCommand.self, ConnectionCommand.self, CertificateCommand.self,
+            StatusCommand.self, PortCommand.self, ConnectionCommand.self,
+            CertificateCommand.self,
             AuthorityCommand.self, ReloadCommand.self, UpgradeCommand.self,
             DrainCommand.self, HealthcheckCommand.self,
             TenantCommand.self, ServiceCommand.self, ExportCommand.self, ImportCommand.self,

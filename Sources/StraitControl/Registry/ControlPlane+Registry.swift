@@ -27,6 +27,7 @@ extension ControlPlane {
         _ registry: Registry, onto base: CompiledConfiguration, _ compiler: inout SnapshotCompiler
     ) async throws(StoreError) -> (CompiledConfiguration, UInt64) {
         let revision = try await registry.store.revision()
+        try await self.loadPorts(registry)
         var compiled = base
         self.registryFacts.refused = [:]
         self.registryFacts.upstreamNames = []
@@ -62,6 +63,7 @@ extension ControlPlane {
             }
             change.tenants.append(read)
             change.certificates.merge(reading.stored) { first, _ in first }
+            change.ports[read.name] = self.ports(of: read)
         }
         change.load = RegisteredTenant.load(from: tenants)
         let names = Set(change.tenants.flatMap(\.upstreamNames))
@@ -153,6 +155,7 @@ extension ControlPlane {
         while !Task.isCancelled {
             do throws(StoreError) {
                 guard self.stage == .serving else { throw .cancelled }
+                try await self.leaseWantedPorts(registry)
                 let commits = try await registry.store.commits(
                     after: self.registryFacts.revision, limit: Self.commitsCount)
                 await self.inTurn { await $0.apply(commits, of: registry) }
@@ -192,13 +195,7 @@ extension ControlPlane {
         guard self.stage == .serving, let live = self.live, let last = commits.last,
             last.revision > self.registryFacts.revision
         else { return }
-        var names: [String] = []
-        var seen: Set<Substring> = []
-        for change in commits.flatMap(\.changes) {
-            guard let tenant = RegistryKey.tenant(of: change.key), seen.insert(tenant).inserted
-            else { continue }
-            names.append(String(tenant))
-        }
+        let names = self.tenants(changedBy: commits)
         let begin = monotonicNow()
         do throws(StoreError) {
             var tenants: [RegisteredTenant] = []
@@ -224,10 +221,12 @@ extension ControlPlane {
         let compiledAt = monotonicNow()
         self.live = compiled
         self.newestRevision = revision
+        let (portSockets, ports) = self.beginPorts(compiled.snapshot)
         let obeying = await self.fleet.apply(
-            .apply(compiled.snapshot, sockets: self.sockets.sockets), revision: revision,
-            timeout: Self.applyTimeout)
+            .apply(compiled.snapshot, sockets: self.sockets.sockets + portSockets),
+            revision: revision, timeout: Self.applyTimeout)
         for worker in obeying { self.liveRevisions[worker] = revision }
+        self.finishPorts(ports)
         self.reloads.applied(
             compile: compiledAt.nanoseconds(since: begin), bind: 0,
             broadcast: monotonicNow().nanoseconds(since: compiledAt),

@@ -15,23 +15,24 @@ struct RegistryFiles: Sendable {
 
     /// - Throws: Why the copy cannot be used; a registry that was there is opened when it is asked.
     private init(
-        _ place: Configuration.Registry, _ keys: RegistryKeys
+        _ place: Configuration.Registry, _ keys: RegistryKeys, _ ports: PortBook?
     ) throws(StoreError) {
         // The registry is made before its copy, and never beside one: a file that was there and is
         // gone is not begun anew, as nobody would be served then.
         if !RegistrySnapshot.isThere(place.snapshotPath) { _ = try SQLiteStore(path: place.path) }
-        self.snapshot = try RegistrySnapshot(path: place.snapshotPath, keys: keys)
+        self.snapshot = try RegistrySnapshot(
+            path: place.snapshotPath, keys: keys, ports: ports)
         self.registry = Registry(
             store: LazyStore { () throws(StoreError) in
                 try SQLiteStore(path: place.path, makesFile: false)
-            }, keys: keys)
+            }, keys: keys, ports: ports)
     }
 
     /// Opens the registry, its copy, and the keys that seal its private keys.
     ///
     /// - Throws: ``StartFailure/registry(_:)``, why that cannot be.
     static func open(
-        _ place: Configuration.Registry?, _ logger: Logger
+        _ place: Configuration.Registry?, _ ports: PortBook?, _ logger: Logger
     ) throws(StartFailure) -> RegistryFiles? {
         guard let place else { return nil }
         let keys: RegistryKeys
@@ -50,7 +51,7 @@ struct RegistryFiles: Sendable {
                 """)
         }
         do throws(StoreError) {
-            return try RegistryFiles(place, keys)
+            return try RegistryFiles(place, keys, ports)
         } catch {
             throw .registry(error.text)
         }

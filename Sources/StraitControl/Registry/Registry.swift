@@ -5,6 +5,7 @@ internal import Foundation
 package import StraitConfig
 internal import StraitCore
 internal import StraitPosix
+package import StraitRouting
 package import StraitStore
 internal import Synchronization
 
@@ -23,6 +24,8 @@ package enum RegistryRefusal: Error, Sendable {
     case badCertificate([UploadProblem])
     /// Another tenant has the host name.
     case nameTaken(String, by: String)
+    /// The tenant does not get the ports that it wants.
+    case port(PortRefusal)
     /// The store cannot.
     case store(StoreError)
 }
@@ -47,14 +50,21 @@ package struct Registry: Sendable {
     let keys: RegistryKeys?
     /// The installation's authority.
     let issuer: InstallationIssuer?
+    /// The ports of this router's region; nil where tenants get none.
+    package let ports: PortBook?
 
-    /// - Parameter store: Where the rows lie; without keys, nothing is sealed or opened.
-    package init(store: any Store) { self.init(store: store, keys: nil) }
+    /// - Parameters:
+    ///   - store: Where the rows lie; without keys, nothing is sealed or opened.
+    ///   - ports: The ports of this router's region; nil where tenants get none.
+    package init(store: any Store, ports: PortBook? = nil) {
+        self.init(store: store, keys: nil, ports: ports)
+    }
 
-    init(store: any Store, keys: RegistryKeys?) {
+    init(store: any Store, keys: RegistryKeys?, ports: PortBook?) {
         self.store = store
         self.keys = keys
         self.issuer = keys.map { InstallationIssuer(store: store, keys: $0) }
+        self.ports = ports
     }
 
     // MARK: Reading
@@ -144,7 +154,7 @@ package struct Registry: Sendable {
         do { older = try await self.names(of: before, process) } catch { throw .store(error) }
         return try await self.commit(
             before, after: after, issued, coming: names.subtracting(older),
-            going: older.subtracting(names), by: actor)
+            going: older.subtracting(names), self.ports?.wish(of: tenant), by: actor)
     }
 
     /// Takes a tenant out, with all that is its own.
@@ -157,7 +167,8 @@ package struct Registry: Sendable {
         guard before.document != nil else { throw .notFound(name) }
         let names: Set<String>
         do { names = try await self.names(of: before, process) } catch { throw .store(error) }
-        return try await self.commit(before, after: nil, coming: [], going: names, by: actor)
+        return try await self.commit(
+            before, after: nil, coming: [], going: names, nil, by: actor)
     }
 
     /// The names that a tenant has; where its document does not tell, because it is wrong, all rows
@@ -196,7 +207,7 @@ package struct Registry: Sendable {
     private func commit(
         _ before: RegisteredTenant, after: RegisteredTenant?,
         _ issued: IssuedChange = IssuedChange(), coming: Set<String>, going: Set<String>,
-        by actor: String?
+        _ wish: PortWish?, by actor: String?
     ) async throws(RegistryRefusal) -> UInt64 {
         guard let actor else { return before.document?.changed ?? 0 }
         do {
@@ -221,9 +232,11 @@ package struct Registry: Sendable {
             writes.append(
                 .put(
                     try RegistryKey.audit(entry.id), Array(try AnswerJSON.encode(entry))))
-            return try await self.store.commit(writes, if: conditions)
+            return try await self.commit(writes, if: conditions, portsOf: before.name, wish)
         } catch let error as StoreError {
             throw await self.refusal(error, before.name)
+        } catch let error as PortRefusal {
+            throw .port(error)
         } catch {
             throw .store(.refused("\(error)"))
         }

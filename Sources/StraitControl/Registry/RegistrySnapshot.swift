@@ -11,6 +11,7 @@ struct RegistrySnapshot: Sendable {
     let store: SQLiteStore
     /// Of its private keys, which are sealed as in the registry.
     private let keys: RegistryKeys
+    private let ports: PortBook?
 
     /// Which revision of the registry it is of, and since when.
     struct Mark: Hashable, Sendable {
@@ -22,13 +23,14 @@ struct RegistrySnapshot: Sendable {
     static func isThere(_ path: String) -> Bool { FileManager.default.fileExists(atPath: path) }
 
     /// Opens the copy at `path`, or makes it.
-    init(path: String, keys: RegistryKeys) throws(StoreError) {
+    init(path: String, keys: RegistryKeys, ports: PortBook?) throws(StoreError) {
         self.store = try SQLiteStore(path: path)
         self.keys = keys
+        self.ports = ports
     }
 
     /// What to read it with.
-    var registry: Registry { Registry(store: self.store, keys: self.keys) }
+    var registry: Registry { Registry(store: self.store, keys: self.keys, ports: self.ports) }
 
     private static func key() throws(StoreError) -> RowKey { try RowKey("copy/of") }
 

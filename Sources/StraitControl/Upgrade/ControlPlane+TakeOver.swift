@@ -30,7 +30,8 @@ extension ControlPlane {
     func tellDropped() {
         guard let predecessor = self.handOver.predecessor, let live = self.live else { return }
         let wanted = Set(live.snapshot.listeners.map(\.address))
-        let all = predecessor.listeners.map(\.address).filter { !wanted.contains($0) }
+        let all = predecessor.listeners.filter { !PortSockets.isOfPorts($0) }.map(\.address)
+            .filter { !wanted.contains($0) }
         var dropped = all.filter { self.handOver.told.insert($0).inserted }[...]
         while !dropped.isEmpty {
             let part = dropped.prefix(Limits.droppedPerMessage)

@@ -86,6 +86,7 @@ extension ControlPlane {
                     name: $0.name, address: $0.address, descriptor: socket.descriptor)
             }
         }
+        let ports = self.portSockets?.passed() ?? []
         let state = OfferedState(
             ticketRoot: self.compiler.ticketRoot, epoch: self.epoch,
             epochAgeNanoseconds: monotonicNow().nanoseconds(since: self.epochStarted),
@@ -93,7 +94,7 @@ extension ControlPlane {
             draining: [DrainingProcess(pid: processIdentifier(), admin: admin.ownPath)]
                 + self.handOver.draining)
         do throws(PosixError) {
-            let successor = try Successor(program: path, listeners, state)
+            let successor = try Successor(program: path, listeners + ports, state)
             self.logger.notice(
                 "upgrading: \(path) starts", metadata: ["pid": "\(successor.process.identifier)"])
             return successor
@@ -256,7 +257,10 @@ extension ControlPlane {
     /// This process is not to accept again: nobody may wait at its sockets.
     private func release() {
         self.handOver.machine.released()
-        if self.stage == .draining { self.sockets.closeAll() }
+        if self.stage == .draining {
+            self.sockets.closeAll()
+            self.portSockets?.closeAll()
+        }
         self.endHold()
     }
 

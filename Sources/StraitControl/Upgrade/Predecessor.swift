@@ -87,7 +87,9 @@ package struct Predecessor: Sendable {
             }
         }
         guard listeners.count == offered.count, offered.count == descriptors.count,
-            descriptors.allSatisfy(Sockets.isListening)
+            listeners.allSatisfy({
+                PortSockets.isOfPorts($0) || Sockets.isListening($0.descriptor)
+            })
         else {
             for number in descriptors { Sockets.close(number) }
             throw .badMessage("an offer of listeners")

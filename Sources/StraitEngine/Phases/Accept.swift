@@ -46,7 +46,7 @@ extension Worker {
         for round in 0..<listener.batch {
             switch Sockets.accept(listener.descriptor) {
             case .accepted(let number, let peer):
-                self.accepted(number, peer, listener)
+                self.accepted(number, peer, id, listener)
             case .nobody:
                 self.listeners[id]?.batch = max(round, 1)
                 return
@@ -60,24 +60,34 @@ extension Worker {
     }
 
     private mutating func accepted(
-        _ number: Int32, _ peer: SocketAddress?, _ listener: ListenerState
+        _ number: Int32, _ peer: SocketAddress?, _ id: Int, _ listener: ListenerState
     ) {
         self.metrics.accepted[listener.plan.id, default: 0] += 1
-        guard let index = self.open(number, peer, listener.plan.id) else { return }
-        let connection = self.connections.reference(index)
+        if ListenerSocket.isOfPorts(id) {
+            self.acceptedByPort(number, peer, id)
+            return
+        }
+        guard let index = self.open(number, peer, id) else { return }
         let timeouts = self.snapshot?.timeouts ?? Timeouts()
         var wait = timeouts.firstByte
         // Behind a PROXY header the wait begins at its end; without the header there is none.
         if let first = listener.plan.serverFirst, !listener.rules.requiresProxyHeader {
             wait = min(wait, first.waitNanoseconds)
         }
-        connection.value.peek = Peeking(PeekMachine(rules: listener.rules))
+        let isUnread = listener.rules.isRaw && !listener.rules.requiresProxyHeader
+        self.startPeeking(index, listener.rules, wait: wait, isUnread: isUnread)
+    }
+
+    /// Waits `wait` ns at most for first bytes, or routes at once where they are not looked at.
+    mutating func startPeeking(_ index: Int, _ rules: PeekRules, wait: UInt64, isUnread: Bool) {
+        let connection = self.connections.reference(index)
+        connection.value.peek = Peeking(PeekMachine(rules: rules))
         connection.value.phase = .peek
         self.listAsUnrouted(index)
         self.evictUnrouted()
         guard connection.value.phase == .peek else { return }  // it was itself the one to go
         self.setDeadline(index, self.now.advanced(byNanoseconds: wait))
-        if listener.plan.protocols.contains(.raw), !listener.rules.requiresProxyHeader {
+        if isUnread {
             self.routeUnread(index)
             return
         }

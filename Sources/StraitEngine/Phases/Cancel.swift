@@ -100,9 +100,7 @@ extension Worker {
     private func knownTenant(_ index: Int) -> String? {
         let connection = self.connections.reference(index)
         if let service = connection.value.service { return service.tenant.name }
-        guard let scope = self.listeners[connection.value.listener]?.scope,
-            let snapshot = self.snapshot
-        else { return nil }
+        guard let scope = self.scope(index), let snapshot = self.snapshot else { return nil }
         if let tenant = scope.tenant { return snapshot.tenants[tenant].name }
         return scope.service.map { snapshot.services[$0].tenant.name }
     }
@@ -110,7 +108,7 @@ extension Worker {
     private mutating func cancelByListener(_ index: Int, _ key: CancelKey) {
         let connection = self.connections.reference(index)
         guard connection.value.downstream.tls == nil, let snapshot = self.snapshot,
-            let scope = self.listeners[connection.value.listener]?.scope
+            let scope = self.scope(index)
         else {
             self.cancelMissed(index)
             return

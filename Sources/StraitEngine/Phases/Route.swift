@@ -15,15 +15,13 @@ extension Worker {
         connection.value.phase = .route
         connection.value.serverName = name
         connection.value.milestones.routed = self.now
-        guard let snapshot = self.snapshot,
-            let listener = self.listeners[connection.value.listener]
-        else {
+        guard let snapshot = self.snapshot, self.listeners[connection.value.listener] != nil else {
             self.close(index, CloseReason(.local, .internalError))
             return
         }
         connection.value.revision = snapshot.revision
-        guard let scope = listener.scope else {
-            // The listener went while the first bytes came.
+        guard let scope = self.scope(index) else {
+            // The listener, or the tenant's port, went while the first bytes came.
             self.refuse(
                 index, .listenerGone, arrival.hasTLS ? .alert(.unrecognizedName) : .nothing)
             return

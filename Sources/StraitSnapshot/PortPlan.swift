@@ -1,0 +1,30 @@
+// A tenant's own port: who dials it is that tenant's before the first byte.
+
+internal import StraitCore
+package import StraitRouting
+
+/// What a leased port leads to.
+package struct PortPlan: Sendable {
+    /// The port that is dialled.
+    package var port: UInt16
+    /// What may come first; ``ListenerProtocols/raw`` excludes the others.
+    package var protocols: ListenerProtocols
+    /// The tenant, and the service that gets what names nothing else.
+    package var scope: ListenerScope
+    /// What a silent downstream is taken to speak, and when.
+    package var serverFirst: ListenerPlan.ServerFirst?
+
+    /// See the properties.
+    package init(
+        port: UInt16, protocols: ListenerProtocols, scope: ListenerScope,
+        serverFirst: ListenerPlan.ServerFirst? = nil
+    ) {
+        self.port = port
+        self.protocols = protocols
+        self.scope = scope
+        self.serverFirst = serverFirst
+    }
+
+    /// Whether the kernel may keep connections to itself until their first bytes have come.
+    package var defersAccept: Bool { self.serverFirst == nil && self.protocols != .raw }
+}
