@@ -19,7 +19,8 @@ with open("strait.yaml", "w") as file:
     file.write(
         "workers: 1\naccess: { path: \"off\" }\nadmin: { unix: a }\n"
         "listeners: [{ name: public, address: \"127.0.0.1:0\", protocols: [tls] }]\n"
-        "registry: { path: registry.db }\n")
+        "registry: { path: registry.db }\n"
+        "ports: { address: \"127.0.0.1\", ranges: [31000-31099] }\n")
 router = subprocess.Popen([strait, "serve", "--config", "strait.yaml"], stderr=open("log", "w"))
 end = time.monotonic() + 30
 ready = [strait, "healthcheck", "--ready", "--admin", "a"]
