@@ -37,13 +37,16 @@ package final class Snapshot: Sendable {
     package let sourceAddresses: [IPAddress]
     /// What session tickets are made with.
     package let tickets: TicketSecrets
+    /// What tenants' own names lead to over HTTPS; nil: nowhere.
+    package let builtIn: BuiltInPlan?
 
     /// One whole revision; the indices in `routes` must lie within `services` and `tenants`.
     package init(
         revision: UInt64, router: String, region: String, listeners: [ListenerPlan],
         routes: RouteTable, services: SlotTable<ServicePlan>, tenants: SlotTable<TenantPlan>,
         timeouts: Timeouts, limits: EngineLimits, access: AccessPlan,
-        sourceAddresses: [IPAddress] = [], tickets: TicketSecrets = TicketSecrets()
+        sourceAddresses: [IPAddress] = [], tickets: TicketSecrets = TicketSecrets(),
+        builtIn: BuiltInPlan? = nil
     ) {
         self.revision = revision
         self.router = router
@@ -57,6 +60,7 @@ package final class Snapshot: Sendable {
         self.access = access
         self.sourceAddresses = sourceAddresses
         self.tickets = tickets
+        self.builtIn = builtIn
     }
 
     /// The sources that can reach `address`.
