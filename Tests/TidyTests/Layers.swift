@@ -58,7 +58,8 @@ enum Layers {
             5, "StraitIdentity", uses: ["StraitCore", "StraitTLS"],
             touches: ["X509", "Crypto", "SwiftASN1", "Foundation"]),
         Layer(
-            6, "StraitControl", uses: engine.union(["StraitConfig", "StraitStore", "StraitIdentity"]),
+            6, "StraitControl",
+            uses: engine.union(["StraitConfig", "StraitStore", "StraitIdentity"]),
             touches: service),
         Layer(
             // Wire and Routing: `/webapi` reads the PROXY header that the engine writes, and tells
@@ -69,7 +70,8 @@ enum Layers {
                 "StraitControl",
             ],
             touches: service.union([
-                "Hummingbird", "HummingbirdCore", "HTTPTypes", "NIOCore", "NIOPosix", "NIOHTTP1", "NIOHTTP2",
+                "Hummingbird", "HummingbirdCore", "HTTPTypes", "NIOCore", "NIOPosix", "NIOHTTP1",
+                "NIOHTTP2",
                 "NIOHTTPTypes", "NIOHTTPTypesHTTP1", "NIOHTTPTypesHTTP2",
             ])),
         Layer(
