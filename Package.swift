@@ -107,6 +107,7 @@ if !engineOnly {
         .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/apple/swift-nio-extras", from: "1.35.2"),
+        .package(url: "https://github.com/apple/swift-nio-http2", from: "1.45.0"),
     ]
     products += [.executable(name: "strait", targets: ["strait"])]
     targets += [
@@ -146,11 +147,18 @@ if !engineOnly {
         .target(
             name: "StraitAPI",
             dependencies: [
-                "StraitCore", "StraitConfig", "StraitStore", "StraitControl",
+                "StraitCore", "StraitWire", "StraitRouting", "StraitConfig", "StraitStore",
+                "StraitControl",
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "HummingbirdCore", package: "hummingbird"),
                 .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "NIOHTTP2", package: "swift-nio-http2"),
                 .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),
+                .product(name: "NIOHTTPTypesHTTP1", package: "swift-nio-extras"),
+                .product(name: "NIOHTTPTypesHTTP2", package: "swift-nio-extras"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ], swiftSettings: asynchronous),
@@ -191,7 +199,9 @@ if !engineOnly {
         .testTarget(
             name: "StraitAPITests",
             dependencies: [
-                "StraitCore", "StraitConfig", "StraitControl", "StraitPosix", "StraitAPI",
+                "StraitCore", "StraitWire", "StraitRouting", "StraitConfig", "StraitControl",
+                "StraitPosix", "StraitAPI",
+                .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "Logging", package: "swift-log"),
             ], swiftSettings: common),
         .testTarget(

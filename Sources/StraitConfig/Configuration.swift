@@ -86,6 +86,8 @@ package struct Configuration: Sendable, Equatable {
     package var access: AccessSettings
     /// What is counted.
     package var metrics: MetricsSettings
+    /// What tenants' own names answer over HTTPS.
+    package var webAPI: WebAPISettings
     /// TLS of all listeners.
     package var tls: TLSSettings
     /// The log of the process.

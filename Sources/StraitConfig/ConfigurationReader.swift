@@ -159,9 +159,10 @@ extension Section {
                 unroutedConnections: limits.integer("unrouted_connections")
                     ?? Limits.unroutedConnectionsMax),
             tcp: self.section("tcp").tcp(),
-            sourceAddresses: self.sourceAddresses(),
+            sourceAddresses: self.addresses("source_addresses"),
             access: self.section("access").access(),
             metrics: .init(tenants: self.section("metrics").integer("tenants") ?? 0),
+            webAPI: self.section("webapi").webAPI(),
             tls: .init(
                 ticketLifetime: self.section("tls").duration("ticket_lifetime")
                     ?? Limits.ticketLifetime),

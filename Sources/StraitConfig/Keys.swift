@@ -40,6 +40,7 @@ enum Keys {
             "Addresses of this machine that upstreams are dialled from, in turn."),
         Key("access", .section(access), "One JSON record for each connection that ends."),
         Key("metrics", .section(metrics), "What is counted."),
+        Key("webapi", .section(webAPI), "What tenants' own names answer over HTTPS: `/webapi`."),
         Key("tls", .section(tls), "TLS of all listeners; 1.2 and 1.3 are spoken."),
         Key("log", .section(log), "The log of the process, on standard error."),
     ]

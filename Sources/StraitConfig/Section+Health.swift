@@ -73,9 +73,9 @@ extension Configuration.HealthSettings {
 }
 
 extension Section {
-    /// The addresses that upstreams are dialled from, each once.
-    func sourceAddresses() -> [IPAddress] {
-        self.uniqueTexts("source_addresses").compactMap { text in
+    /// A list of addresses of this machine, each once.
+    func addresses(_ name: String) -> [IPAddress] {
+        self.uniqueTexts(name).compactMap { text in
             guard let address = IPAddress(text.value), address != IPAddress("0.0.0.0"),
                 address != IPAddress("::")
             else {

@@ -69,7 +69,11 @@ package actor ControlPlane: Service {
     /// What an upgrade starts where nothing is named; also after one with another program.
     nonisolated let program: String
     var compiler: SnapshotCompiler
-    var live: CompiledConfiguration?
+    var live: CompiledConfiguration? {
+        didSet { self.webAPI.publish(self.live, now: wallClockNanoseconds()) }
+    }
+    /// What `/webapi` may know of it.
+    nonisolated package let webAPI = WebAPIDirectory()
     /// The newest that was live, here or in another process of this router before.
     var newestRevision: UInt64
     /// By worker: the revision that it has acknowledged last.
@@ -164,6 +168,7 @@ package actor ControlPlane: Service {
         }
         self.fleet.otherProcessesHaveKeys(!self.handOver.draining.isEmpty)
         self.liveRevisions = Array(repeating: 0, count: self.fleet.workers)
+        self.compiler.webAPI = setup.webAPI
         self.compiler.descriptors = DescriptorLimit(
             descriptors: Sockets.descriptorLimit() - (self.portSockets?.reserved ?? 0),
             workers: self.fleet.workers)

@@ -274,40 +274,58 @@ extension ExplainQuery {
         _ decision: RouteDecision, _ arrival: Arrival, _ snapshot: Snapshot,
         _ answer: inout ExplainAnswer, _ steps: inout [ExplainAnswer.Step]
     ) {
+        let service: ServicePlan
+        var kind = NameKind.exact
         switch decision {
-        case .service(let index, let kind):
-            let service = snapshot.services[index]
-            answer.tenant = service.tenant.name
-            answer.service = service.name
-            answer.mode = service.mode.rawValue
-            answer.upstreams = service.upstreams.map { upstream in
-                (upstream.tls == nil ? "" : "tls://") + upstream.address.description
-            }
-            steps.append(
-                ExplainAnswer.Step(
-                    phase: "route", rule: "the name was found", outcome: Self.word(kind)))
-            // MySQL's TLS comes within its own words.
-            let mayHaveTLS = arrival.hasTLS || service.endsTLSOfMySQL
-            guard mayHaveTLS || service.clientCertificate != .required else {
-                steps.append(
-                    ExplainAnswer.Step(
-                        phase: "admit", rule: "the service requires a certificate",
-                        outcome: "without TLS none can be shown"))
-                answer.refuse(.clientCertificateMissing, of: self)
+        case .service(let index, let found):
+            service = snapshot.services[index]
+            kind = found
+        case .builtIn(let tenant):
+            answer.tenant = snapshot.tenants[tenant].name
+            guard let builtIn = snapshot.builtIn else {
+                answer.refuse(.alpnMismatch, of: self)
                 return
             }
-            answer.decision = "service"
-            let mode =
-                mayHaveTLS || service.mode == .passthrough
-                ? service.mode.rawValue : "without TLS"
-            answer.text =
-                "\(service.tenant.name)/\(service.name), \(mode), "
-                + "to \(answer.upstreams.joined(separator: " or "))"
-            self.addAfterRoute(service, arrival, &steps)
+            service = builtIn.service(of: snapshot.tenants[tenant])
         case .refuse(let refusal, let tenant):
             answer.tenant = tenant.map { snapshot.tenants[$0].name }
             answer.refuse(Self.reason(refusal), of: self)
+            return
         }
+        self.conclude(service, kind, arrival, &answer, &steps)
+    }
+
+    private func conclude(
+        _ service: ServicePlan, _ kind: NameKind, _ arrival: Arrival,
+        _ answer: inout ExplainAnswer, _ steps: inout [ExplainAnswer.Step]
+    ) {
+        answer.tenant = service.tenant.name
+        answer.service = service.name
+        answer.mode = service.mode.rawValue
+        answer.upstreams = service.upstreams.map { upstream in
+            (upstream.tls == nil ? "" : "tls://") + upstream.address.description
+        }
+        steps.append(
+            ExplainAnswer.Step(
+                phase: "route", rule: "the name was found", outcome: Self.word(kind)))
+        // MySQL's TLS comes within its own words.
+        let mayHaveTLS = arrival.hasTLS || service.endsTLSOfMySQL
+        guard mayHaveTLS || service.clientCertificate != .required else {
+            steps.append(
+                ExplainAnswer.Step(
+                    phase: "admit", rule: "the service requires a certificate",
+                    outcome: "without TLS none can be shown"))
+            answer.refuse(.clientCertificateMissing, of: self)
+            return
+        }
+        answer.decision = "service"
+        let mode =
+            mayHaveTLS || service.mode == .passthrough
+            ? service.mode.rawValue : "without TLS"
+        answer.text =
+            "\(service.tenant.name)/\(service.name), \(mode), "
+            + "to \(answer.upstreams.joined(separator: " or "))"
+        self.addAfterRoute(service, arrival, &steps)
     }
 
     /// What a connection meets after its route is known; a handshake only where TLS came.

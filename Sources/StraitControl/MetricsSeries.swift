@@ -55,6 +55,14 @@ package struct MetricsSeries: Sendable {
         return self.upstreams.number(of: UpstreamLabels(tenant: name, service: name, address: name))
     }
 
+    /// The slots of what is built in, which all tenants share.
+    mutating func builtInSlots(_ labels: UpstreamLabels) -> (service: Int, upstream: Int) {
+        let service = ServiceLabels(
+            tenant: labels.tenant, service: labels.service,
+            serviceProtocol: ServiceProtocol.web.rawValue, mode: ServiceMode.terminate.rawValue)
+        return (self.services.number(of: service), self.upstreams.number(of: labels))
+    }
+
     /// What the slots of a snapshot stand for.
     package func directory(of snapshot: Snapshot, _ tables: TenantTables) -> MetricsDirectory {
         var directory = MetricsDirectory()
@@ -66,6 +74,10 @@ package struct MetricsSeries: Sendable {
                 directory.liveUpstreams.insert(upstream.metricsSlot)
             }
             if !self.hasOwn(service.tenant.name) { directory.foldedServices += 1 }
+        }
+        if let builtIn = snapshot.builtIn {
+            directory.liveServices.insert(builtIn.metricsSlot)
+            directory.liveUpstreams.insert(builtIn.upstream.metricsSlot)
         }
         directory.listeners = Dictionary(
             (snapshot.listeners + (snapshot.portListener.map { [$0] } ?? []))

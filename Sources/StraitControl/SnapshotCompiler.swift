@@ -70,6 +70,8 @@ package struct SnapshotCompiler: Sendable {
     var openListeners: Set<Int> = []
     /// What the process may open; nil where nothing will be started, and is not judged then.
     package var descriptors: DescriptorLimit?
+    /// Where this process answers `/webapi`; nil where it does not.
+    package var webAPI: SocketAddress?
     let ticketRoot: [UInt8]
     let load: @Sendable (String) throws -> [UInt8]
 
@@ -121,7 +123,8 @@ package struct SnapshotCompiler: Sendable {
                 tenants: tables.tenants, timeouts: configuration.engineTimeouts, limits: limits,
                 access: configuration.accessPlan, sourceAddresses: configuration.sourceAddresses,
                 tickets: self.tickets(epoch),
-                portListener: self.compilePortListener(configuration), ports: tables.ports),
+                portListener: self.compilePortListener(configuration), ports: tables.ports,
+                builtIn: self.builtIn(configuration)),
             tables: tables, series: self.series, warnings: work.sortedProblems,
             files: work.files.digests, backlogs: work.backlogs,
             addresses: addresses.filter { names.contains($0.key) })
@@ -177,7 +180,8 @@ extension SnapshotCompiler {
             routes: tables.routes, services: tables.services, tenants: tables.tenants,
             timeouts: old.timeouts, limits: old.limits, access: old.access,
             sourceAddresses: old.sourceAddresses, tickets: self.tickets(epoch),
-            portListener: old.portListener, ports: tables.ports)
+            portListener: old.portListener, ports: tables.ports,
+            builtIn: self.builtIn(configuration))
         compiled.tables = tables
         compiled.series = self.series
         compiled.warnings = work.sortedProblems

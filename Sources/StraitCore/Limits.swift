@@ -130,13 +130,15 @@ package enum Limits {
     /// How long accepting pauses after the descriptors ran out.
     package static let acceptPauseNanoseconds: UInt64 = 100_000_000
     /// Descriptors kept back for what is neither a connection, a pipe, a worker nor a listener:
-    /// ``adminConnectionsMax``, ``healthChecksMax``, and ``descriptorsOfControlPlane``.
-    package static let descriptorsReserved = 192
+    /// ``adminConnectionsMax``, ``webAPIConnectionsMax``, ``healthChecksMax``, and
+    /// ``descriptorsOfControlPlane``.
+    package static let descriptorsReserved = 272
     /// Descriptors of the control plane at most: standard streams, signals, the runtime's own, logs
-    /// and their threads, the operators' socket and its loop, and files while they are read.
+    /// and their threads, the operators' socket and that of `/webapi` with their loops, and files
+    /// while they are read.
     ///
     /// About 30 are in use when nothing happens.
-    package static let descriptorsOfControlPlane = 48
+    package static let descriptorsOfControlPlane = 52
     /// Messages waiting in a worker's mailbox.
     ///
     /// Beyond: a command of the control plane is not put, and the worker is told of as one that did
@@ -304,6 +306,53 @@ package enum Limits {
     /// Beyond: refused.
     package static let sealedBytesMax = 64 * 1024
 
+    // MARK: What tenants' own names answer (`/webapi`)
+
+    /// Requests in a second from one IPv4 address or IPv6 /64, where an operator sets no other.
+    ///
+    /// Beyond, and a burst of ``webAPIBurstSeconds`` times that: 429.
+    package static let webAPIRequestsPerSecond = 20
+    /// How long a source may save requests up.
+    package static let webAPIBurstSeconds = 5
+    /// Sources whose requests are counted apart.
+    ///
+    /// Beyond: newcomers share one count until others have been silent for a burst.
+    package static let webAPISourcesMax = 4096
+    /// Connections from the workers that are open at once; a descriptor each, beside the two that
+    /// any connection has.
+    ///
+    /// Beyond: the one that has been silent longest is closed.
+    package static let webAPIConnectionsMax = 96
+    /// Connections of one source among them.
+    ///
+    /// Beyond: the source's own that has been silent longest is closed.
+    package static let webAPIConnectionsPerSourceMax = 24
+    /// How long a connection may be silent before or between requests, and a request may take to
+    /// come.
+    ///
+    /// Beyond: it is closed.
+    package static let webAPIRequestTimeout = Duration.seconds(10)
+    /// How long a connection may be open.
+    ///
+    /// Beyond: it is closed; who asks for more connects again, and finds what has changed.
+    package static let webAPIConnectionLifetime = Duration.seconds(60)
+    /// Requests of one HTTP/2 connection at once.
+    ///
+    /// Beyond: the stream is refused.
+    package static let webAPIStreamsMax = 16
+    /// The header fields of a request.
+    ///
+    /// Beyond: 400, or the HTTP/2 connection ends.
+    package static let webAPIHeadBytesMax = 8 * 1024
+    /// Rendered answers that are kept, of about 1 KB each.
+    ///
+    /// Beyond: the least recently used is forgotten, and rendered anew when it is asked for.
+    package static let webAPIAnswersMax = 1024
+    /// Blocks of a pin that a question may name.
+    ///
+    /// Beyond: 400.
+    package static let webAPIPinBlocksMax = 64
+
     // MARK: Closing
 
     /// How long a refused downstream is read from after our FIN, so that it gets our last bytes.
@@ -435,7 +484,8 @@ package enum Limits {
             idleTimeout <= kubernetesIdleTimeout, "Kubernetes may be silent for as long as others")
         require(lingerNanoseconds <= deliveryNanoseconds, "delivery may stall for once")
         require(
-            adminConnectionsMax + healthChecksMax + descriptorsOfControlPlane
+            adminConnectionsMax + webAPIConnectionsMax + healthChecksMax
+                + descriptorsOfControlPlane
                 <= descriptorsReserved,
             "operators' connections, checks and the control plane fit the reserve")
         require(upstreamAddressesMax <= 64, "an address of a service is a bit of 64")

@@ -114,10 +114,10 @@ extension CompiledRules {
                 "the offered \(Self.text(range, offered)) names a protocol",
                 serviceProtocol?.rawValue ?? "it does not"
             )
-        case .builtIn(let tenant):
+        case .builtIn(let tenant, let isTaken):
             return (
                 "otherwise the own name of \(self.text(tenant: tenant)) leads to what is built in",
-                "nothing is built in"
+                isTaken ? "taken" : "it speaks HTTP only"
             )
         case .nameAbsent, .exactName, .wildcardName, .listenerTenant, .listenerService,
             .listenerDefault, .tenantDefault:

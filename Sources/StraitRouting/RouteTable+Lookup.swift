@@ -7,7 +7,8 @@
 //    nowhere.
 // 3. Exact name before wildcard (one label). A name that nobody here has leads nowhere.
 // 4. A service's name leads to it if ALPN permits. A tenant's own name leads to its default service
-//    of the protocol that ALPN (or an SSLRequest) names.
+//    of the protocol that ALPN (or an SSLRequest) names; offers of HTTP, or of nothing, to what is
+//    built in.
 // 5. An offer of `acme-tls/1` alone reaches the service with that name or nothing: whoever answers
 //    it gets a certificate for the name (RFC 8737 §3).
 
@@ -56,7 +57,7 @@ enum RouteEvent: Equatable {
     case offeredCommon(Int, Range<Int>)
     case offeredDisjoint(Int)
     case offeredNames(Range<Int>, ServiceProtocol?)
-    case builtIn(tenant: Int)
+    case builtIn(tenant: Int, isTaken: Bool)
 }
 
 extension CompiledRules {
@@ -160,8 +161,9 @@ extension CompiledRules {
             trace.note(.listenerService(service, suits: true))
             return self.enter(service, .exact, arrival, offered, &trace)
         }
-        trace.note(.builtIn(tenant: tenant))
-        return .refuse(.alpnMismatch, tenant: tenant)
+        let isTaken = Self.mayBeHTTP(offered)
+        trace.note(.builtIn(tenant: tenant, isTaken: isTaken))
+        return isTaken ? .builtIn(tenant: tenant) : .refuse(.alpnMismatch, tenant: tenant)
     }
 
     private func decideKubernetesAlias(
@@ -330,6 +332,20 @@ extension CompiledRules {
         var walk = OfferedProtocols()
         guard let range = walk.next(in: offered) else { return false }
         return OfferedProtocols.isEqual(id, range, in: offered)
+    }
+
+    /// Whether HTTP is offered, or nothing: HTTP/1.1 needs no name.
+    private static func mayBeHTTP(_ offered: Span<UInt8>) -> Bool {
+        guard !offered.isEmpty else { return true }
+        var walk = OfferedProtocols()
+        while let range = walk.next(in: offered) {
+            if OfferedProtocols.isEqual(.http2, range, in: offered)
+                || OfferedProtocols.isEqual(.http11, range, in: offered)
+            {
+                return true
+            }
+        }
+        return false
     }
 
     private static func protocolNamed(

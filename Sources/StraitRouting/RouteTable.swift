@@ -55,6 +55,8 @@ package enum RouteRefusal: Hashable, Sendable {
 package enum RouteDecision: Hashable, Sendable {
     /// To a service, by its index.
     case service(Int, NameKind)
+    /// To what the router itself answers under a tenant's own name, by the tenant's index.
+    case builtIn(tenant: Int)
     /// Nowhere; the tenant is told where it is known.
     case refuse(RouteRefusal, tenant: Int?)
 }

@@ -41,6 +41,8 @@ package final class Snapshot: Sendable {
     package let sourceAddresses: [IPAddress]
     /// What session tickets are made with.
     package let tickets: TicketSecrets
+    /// What tenants' own names lead to over HTTPS; nil: nowhere.
+    package let builtIn: BuiltInPlan?
 
     /// One whole revision; the indices in `routes` must lie within `services` and `tenants`.
     package init(
@@ -48,7 +50,8 @@ package final class Snapshot: Sendable {
         routes: RouteTable, services: SlotTable<ServicePlan>, tenants: SlotTable<TenantPlan>,
         timeouts: Timeouts, limits: EngineLimits, access: AccessPlan,
         sourceAddresses: [IPAddress] = [], tickets: TicketSecrets = TicketSecrets(),
-        portListener: ListenerPlan? = nil, ports: SlotTable<PortPlan> = SlotTable()
+        portListener: ListenerPlan? = nil, ports: SlotTable<PortPlan> = SlotTable(),
+        builtIn: BuiltInPlan? = nil
     ) {
         self.portListener = portListener
         self.ports = ports
@@ -64,6 +67,7 @@ package final class Snapshot: Sendable {
         self.access = access
         self.sourceAddresses = sourceAddresses
         self.tickets = tickets
+        self.builtIn = builtIn
     }
 
     /// The sources that can reach `address`.

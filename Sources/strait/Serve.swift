@@ -141,9 +141,13 @@ struct ServeCommand: AsyncParsableCommand {
         }
         let socket = try AdminSocket(path: adminPath, takesOver: predecessor != nil)
         defer { socket.remove() }
+        let webAPISocket = try WebAPISocket(beside: socket)
+        defer { webAPISocket.remove() }
         let control = try ControlPlane(
             path: path, configuration: configuration, logger: logger,
-            setup: UpgradeSetup(admin: socket, passed: inherited), takingOverFrom: predecessor,
+            setup: UpgradeSetup(
+                admin: socket, passed: inherited, webAPI: webAPISocket.address),
+            takingOverFrom: predecessor,
             serviceManager: ServiceManager(
                 environment: environment, process: processIdentifier()
             ) { logger.warning("\($0)") }, logLinesDropped: { log.droppedLines })
@@ -152,12 +156,15 @@ struct ServeCommand: AsyncParsableCommand {
         try await withThrowingTaskGroup(of: Void.self) { tasks in
             tasks.addTask { await control.deliverReports() }
             try await control.start(configuration)
+            let webAPI = WebAPI(
+                directory: control.webAPI, socket: webAPISocket, logger: logger)
             var groupLogger = logger
             groupLogger.logLevel = max(logger.logLevel, .warning)
             let group = ServiceGroup(
                 configuration: ServiceGroupConfiguration(
                     services: [
-                        .init(service: Self.operators(control, socket, logger)),
+                        .init(service: Self.operators(control, socket, webAPI, logger)),
+                        .init(service: webAPI),
                         .init(
                             service: control,
                             successTerminationBehavior: .gracefullyShutdownGroup),
@@ -172,10 +179,11 @@ struct ServeCommand: AsyncParsableCommand {
 
     /// The router is ready when operators reach it, too: `strait reload` is the unit's.
     private static func operators(
-        _ control: ControlPlane, _ socket: AdminSocket, _ logger: Logger
+        _ control: ControlPlane, _ socket: AdminSocket, _ webAPI: WebAPI, _ logger: Logger
     ) -> AdminAPI {
         AdminAPI(control: control, socket: socket, logger: logger) {
             Task {
+                await webAPI.isListening()
                 await control.announceServing()
                 await control.announceReady()
             }

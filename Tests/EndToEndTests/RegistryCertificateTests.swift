@@ -99,8 +99,8 @@ extension EndToEnd {
             try talk.write(toFile: edge.path("talk.py"), atomically: true, encoding: .utf8)
             for name in ["first", "second"] { try await edge.make(name, for: host) }
             let kept = try await edge.shell.bash(
-                "cd \(edge.shell.directory) && \(Programs.python) talk.py \(edge.port) ca.pem \(host)"
-                    + " \(Programs.strait) \(edge.router.adminSocket)")
+                "cd \(edge.shell.directory) && \(Programs.python) talk.py \(edge.port) ca.pem "
+                    + "\(host) \(Programs.strait) \(edge.router.adminSocket)")
             #expect(kept.trimmed == "200\n200\n200", "\(kept)")
             #expect(try await edge.shown(host) == "subject=CN = second")
 

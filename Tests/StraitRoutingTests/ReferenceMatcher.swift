@@ -178,7 +178,9 @@ struct ReferenceMatcher {
             let isAlias = id.starts(with: "teleport-".utf8)
             return self.judged(found, isAlias ? .alias : .exact, query)
         }
-        return fixed.map { self.judged($0, .exact, query) } ?? refusal
+        if let fixed { return self.judged(fixed, .exact, query) }
+        let isHTTP = query.ids.contains { $0 == Array("h2".utf8) || $0 == Array("http/1.1".utf8) }
+        return query.ids.isEmpty || isHTTP ? .builtIn(tenant: tenant) : refusal
     }
 
     /// Whether a service that was found may be entered.

@@ -135,6 +135,7 @@ private struct TableMirror {
     private func numbered(_ decision: RouteDecision) -> RouteDecision {
         switch decision {
         case .service(let index, let kind): .service(self.service(index), kind)
+        case .builtIn(let tenant): .builtIn(tenant: self.tenant(tenant))
         case .refuse(let refusal, let tenant): .refuse(refusal, tenant: tenant.map(self.tenant))
         }
     }

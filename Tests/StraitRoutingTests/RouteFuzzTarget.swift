@@ -93,6 +93,7 @@ func fuzzRouteTable(_ input: [UInt8], _ sights: inout RouteFuzzSights) {
 func word(for decision: RouteDecision) -> String {
     switch decision {
     case .service(_, let kind): "service \(kind)"
+    case .builtIn: "built in"
     case .refuse(let refusal, let tenant): "\(refusal) \(tenant == nil ? "untold" : "told")"
     }
 }

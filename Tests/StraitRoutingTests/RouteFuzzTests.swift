@@ -29,7 +29,7 @@ import Testing
         let all: Set = [
             "service none", "service exact", "service wildcard", "service alias",
             "nameMissing untold", "nameMissing told", "nameUnknown untold", "nameUnknown told",
-            "alpnMismatch told", "noDefaultService untold", "noDefaultService told",
+            "alpnMismatch told", "noDefaultService untold", "noDefaultService told", "built in",
         ]
         #expect(sights.decisions == all)
     }

@@ -87,10 +87,34 @@ import Testing
     }
 
     @Test(
-        "a tenant's own name leads nowhere for the web, for unknown protocols, or for none",
+        "a tenant's own name leads to what is built in for HTTP, and for no protocol at all",
         arguments: [
-            [], ["h2"], ["http/1.1"], ["h2", "http/1.1"], ["strait-mysql"], ["teleport-ssh"],
-            ["teleport-postgres-ping"], ["acme-tls/1"], ["acme-tls/1", "h2"],
+            [], ["h2"], ["http/1.1"], ["h2", "http/1.1"], ["strait-mysql", "h2"],
+            ["x", "http/1.1"], ["acme-tls/1", "h2"],
+        ])
+    func ownNameIsBuiltIn(ids: [String]) throws {
+        #expect(try self.table.ask("beta.example.com", ids) == .builtIn(tenant: Sample.beta))
+        let name = try host("beta.example.com")
+        #expect(self.table.tenant(withOwnName: name) == Sample.beta)
+        #expect(self.table.ownNames(ofTenant: Sample.beta) == [name])
+    }
+
+    @Test(
+        "names of services and of nobody are no tenant's own names",
+        arguments: [
+            "www.beta.example.com", "kube-teleport-proxy-alpn.acme.example.com",
+            "nobody.example.com", "x.beta.example.com",
+        ])
+    func notOwnNames(name: String) throws {
+        #expect(self.table.tenant(withOwnName: try host(name)) == nil)
+        #expect(self.table.ownNames(ofTenant: 99) == [])
+    }
+
+    @Test(
+        "a tenant's own name leads nowhere for unknown protocols and those without a service",
+        arguments: [
+            ["strait-mysql"], ["teleport-ssh"], ["teleport-postgres-ping"], ["acme-tls/1"],
+            ["http/1.0", "h3"], ["h2c"],
         ])
     func ownNameRefuses(ids: [String]) throws {
         #expect(

@@ -62,8 +62,18 @@ enum Layers {
             uses: engine.union(["StraitConfig", "StraitStore", "StraitIdentity"]),
             touches: service),
         Layer(
-            7, "StraitAPI", uses: ["StraitCore", "StraitConfig", "StraitStore", "StraitControl"],
-            touches: service.union(["Hummingbird", "HTTPTypes", "NIOCore", "NIOHTTPTypes"])),
+            // Wire and Routing: `/webapi` reads the PROXY header that the engine writes, and tells
+            // of ports by their kinds.
+            7, "StraitAPI",
+            uses: [
+                "StraitCore", "StraitWire", "StraitRouting", "StraitConfig", "StraitStore",
+                "StraitControl",
+            ],
+            touches: service.union([
+                "Hummingbird", "HummingbirdCore", "HTTPTypes", "NIOCore", "NIOPosix", "NIOHTTP1",
+                "NIOHTTP2",
+                "NIOHTTPTypes", "NIOHTTPTypesHTTP1", "NIOHTTPTypesHTTP2",
+            ])),
         Layer(
             8, "strait",
             uses: engine.union(["StraitConfig", "StraitControl", "StraitAPI", "CJemalloc"]),

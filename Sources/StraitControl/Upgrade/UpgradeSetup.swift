@@ -1,6 +1,7 @@
 // What a process must know in order to hand over to a newer one.
 
 internal import Foundation
+package import StraitCore
 internal import StraitPosix
 
 /// How this process is started anew, how operators reach it, and what it was given.
@@ -12,15 +13,18 @@ package struct UpgradeSetup: Sendable {
     package var admin: AdminSocket?
     /// Listening sockets that systemd has opened for this process.
     package var passed: [InheritedListener]
+    /// Where this process answers `/webapi`; nil where it does not.
+    package var webAPI: SocketAddress?
 
     /// See the properties.
     package init(
         program: String = Self.ownProgram, admin: AdminSocket? = nil,
-        passed: [InheritedListener] = []
+        passed: [InheritedListener] = [], webAPI: SocketAddress? = nil
     ) {
         self.program = program
         self.admin = admin
         self.passed = passed
+        self.webAPI = webAPI
     }
 
     /// The path by which this process was started.

@@ -32,6 +32,13 @@ extension Worker {
         case .service(let service, let kind):
             connection.value.nameKind = kind.rawValue
             self.admit(index, snapshot.services[service], arrival)
+        case .builtIn(let tenant):
+            guard let builtIn = snapshot.builtIn else {
+                self.refuse(index, .alpnMismatch, .alert(.noApplicationProtocol))
+                return
+            }
+            connection.value.nameKind = NameKind.exact.rawValue
+            self.admit(index, builtIn.service(of: snapshot.tenants[tenant]), arrival)
         case .refuse(let refusal, _):
             if refusal == .nameUnknown { self.metrics.unknownNames += 1 }
             let (kind, alert) = refusal.closing

@@ -1,0 +1,67 @@
+// The UNIX socket by which the workers reach `/webapi`: beside the operators', in a folder that
+// only this user can enter.
+
+internal import Foundation
+package import StraitCore
+internal import StraitPosix
+
+/// A path for the socket of `/webapi`, of this process.
+package struct WebAPISocket: Sendable {
+    /// Where it is bound.
+    package let path: String
+    private let folder: String
+
+    /// What the folders end in: `admin.sock.1234.web`.
+    private static let ending = ".web"
+    /// Folders that are looked at for ones whose process is gone; beyond, they stay.
+    private static let foldersMax = 256
+
+    /// As a worker dials it.
+    package var address: SocketAddress { .unix(path: self.path) }
+
+    /// Makes the folder, and removes those of processes that have ended without doing so.
+    ///
+    /// - Parameter admin: The operators' socket, whose folder is there.
+    /// - Throws: ``AdminSocketFailure`` where it cannot be made.
+    package init(beside admin: AdminSocket) throws(AdminSocketFailure) {
+        self.folder = admin.ownPath + Self.ending
+        self.path = self.folder + "/s"  // no longer than the path that the operators' is bound at
+        Self.removeAbandoned(beside: admin)
+        AdminSocket.removeFile(self.folder)  // of a process that had our number
+        do {
+            try FileManager.default.createDirectory(
+                atPath: self.folder, withIntermediateDirectories: false,
+                attributes: [.posixPermissions: 0o700])
+        } catch {
+            throw AdminSocketFailure(
+                description: "webapi: \(self.folder): \(error.localizedDescription); "
+                    + "choose an admin.unix whose folder this user may write to")
+        }
+    }
+
+    /// Removes the socket and its folder.
+    package func remove() { AdminSocket.removeFile(self.folder) }
+
+    private static func removeAbandoned(beside admin: AdminSocket) {
+        let parent = URL(fileURLWithPath: admin.path).deletingLastPathComponent()
+        let name = URL(fileURLWithPath: admin.path).lastPathComponent + "."
+        let found: [String]
+        do {
+            found = try FileManager.default.contentsOfDirectory(atPath: parent.path)
+        } catch {
+            return  // what cannot be listed is not tidied up
+        }
+        let folders = found.filter { $0.hasPrefix(name) && $0.hasSuffix(Self.ending) }
+        for folder in folders.prefix(Self.foldersMax) {
+            let path = parent.appendingPathComponent(folder).path
+            // A process that has just begun has the folder and not yet the socket.
+            let number = Int32(folder.dropFirst(name.count).dropLast(Self.ending.count))
+            guard let number, !processExists(number) else { continue }
+            AdminSocket.removeFile(path)
+        }
+    }
+
+    private static func processExists(_ number: Int32) -> Bool {
+        FileManager.default.fileExists(atPath: "/proc/\(number)")
+    }
+}
