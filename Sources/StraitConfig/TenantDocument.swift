@@ -42,6 +42,7 @@ package struct TenantDocument: Sendable, Equatable {
     ///   - name: What the tenant is called where its document lies.
     ///   - certificates: Names of the certificates that the tenant has.
     ///   - process: The configuration of this router; its tenants are not looked at.
+    /// - Returns: The tenant, unless something is wrong with it.
     package func tenant(
         named name: String, certificates: [String], process: Configuration
     ) -> Reading {

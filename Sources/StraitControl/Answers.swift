@@ -62,7 +62,7 @@ package struct StatusAnswer: Codable, Hashable, Sendable {
         package var liveSince: String
         /// Tenants.
         package var tenants: Int
-        /// Tenants whose rows cannot be used; what was good before stays. The first hundred.
+        /// Tenants whose rows cannot be used, the first hundred; what was good before stays.
         package var refused: [String]
         /// Why it cannot be followed now.
         package var failure: String?

@@ -68,7 +68,7 @@ package struct MetricsSeries: Sendable {
         var directory = MetricsDirectory()
         directory.services = self.services.things
         directory.upstreams = self.upstreams.things
-        snapshot.services.forEach { _, service in
+        snapshot.services.visit { _, service in
             directory.liveServices.insert(service.metricsSlot)
             for upstream in service.upstreams {
                 directory.liveUpstreams.insert(upstream.metricsSlot)
@@ -82,7 +82,7 @@ package struct MetricsSeries: Sendable {
         directory.listeners = Dictionary(
             (snapshot.listeners + (snapshot.portListener.map { [$0] } ?? []))
                 .map { ($0.id, $0.name) }, uniquingKeysWith: { first, _ in first })
-        tables.facts.forEach { _, facts in
+        tables.facts.visit { _, facts in
             if self.hasOwn(facts.name) { directory.certificates += facts.certificateEnds }
         }
         return directory

@@ -245,7 +245,7 @@ struct PortSockets: ~Copyable {
     mutating func restore() {
         guard self.steering != nil else { return }
         var sets = [PortSet(), PortSet()]
-        self.table.forEach { sets[$1.defersAccept ? 0 : 1].insert($1.port) }
+        self.table.visit { sets[$1.defersAccept ? 0 : 1].insert($1.port) }
         for (place, ports) in sets.enumerated() { self.steering?.openOnly(ports, through: place) }
     }
 

@@ -139,8 +139,8 @@ extension SnapshotCompiler {
     /// Compiles some tenants on top of what was compiled last; the others stay as they are.
     ///
     /// - Parameters:
-    ///   - live: What was compiled last.
     ///   - change: The tenants that come, go or change.
+    ///   - live: What was compiled last.
     ///   - revision: The snapshot's.
     ///   - epoch: Counts the times that ticket keys were changed.
     ///   - now: Judges certificates.

@@ -50,7 +50,7 @@ package struct TenantTables: Sendable {
     /// Every name that an upstream is looked up by.
     var upstreamNames: Set<HostName> {
         var names: Set<HostName> = []
-        self.facts.forEach { names.formUnion($1.upstreamNames) }
+        self.facts.visit { names.formUnion($1.upstreamNames) }
         return names
     }
 }
@@ -73,9 +73,9 @@ extension CompiledConfiguration {
     /// How many tenants came, went or changed since an older one.
     package func tenantsChanged(since older: CompiledConfiguration?) -> Int {
         var before: [String: Int] = [:]
-        older?.tables.facts.forEach { before[$1.name] = $1.mark }
+        older?.tables.facts.visit { before[$1.name] = $1.mark }
         var changed = 0
-        self.tables.facts.forEach { _, facts in
+        self.tables.facts.visit { _, facts in
             if before.removeValue(forKey: facts.name) != facts.mark { changed += 1 }
         }
         return changed + before.count

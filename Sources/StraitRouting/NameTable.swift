@@ -58,8 +58,8 @@ package struct NameTable: Sendable {
     }
 
     /// Every key with its value, in no order.
-    package func forEach(_ body: (ArraySlice<UInt8>, UInt32) -> Void) {
-        for part in self.parts.joined() { part.forEach(body) }
+    package func visit(_ body: (ArraySlice<UInt8>, UInt32) -> Void) {
+        for part in self.parts.joined() { part.visit(body) }
     }
 
     /// Not the bits that choose a slot, which are the low ones, nor those that are compared.
@@ -127,7 +127,7 @@ private struct Part: Sendable {
         return nil
     }
 
-    func forEach(_ body: (ArraySlice<UInt8>, UInt32) -> Void) {
+    func visit(_ body: (ArraySlice<UInt8>, UInt32) -> Void) {
         for entry in self.entries { body(self.key(entry), entry.value) }
     }
 

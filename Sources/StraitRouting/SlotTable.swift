@@ -42,7 +42,7 @@ package struct SlotTable<Element: Sendable>: Sendable {
     }
 
     /// Every element with its number, in the order of the numbers.
-    package func forEach(_ body: (Int, Element) -> Void) {
+    package func visit(_ body: (Int, Element) -> Void) {
         for (chunk, content) in self.chunks.enumerated() {
             for (place, element) in content.elements.enumerated() {
                 guard let element else { continue }

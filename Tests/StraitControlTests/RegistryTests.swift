@@ -170,7 +170,8 @@ struct RegistryTests {
         _ = try await rig.put("acme")
         let revision = try await rig.control.registry?.store.revision()
         for (more, path) in [
-            (#","mode":"terminate","client_certificate":"required""#,
+            (
+                #","mode":"terminate","client_certificate":"required""#,
                 "services[0].client_certificate"
             ),
             (#","alpn":7"#, "services[0].alpn"),

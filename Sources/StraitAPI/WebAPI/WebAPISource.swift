@@ -31,8 +31,9 @@ package struct WebAPISource: Hashable, Sendable {
         self.isHTTP2 = isHTTP2
     }
 
+    /// Nil without a tenant: that is not from the engine.
+    ///
     /// - Parameter header: What the engine has sent.
-    /// - Returns: nil without a tenant: that is not from the engine.
     package init?(_ header: ProxyHeader) {
         func text(_ type: UInt8) -> String? {
             header.tlvs.value(type).map { String(decoding: $0, as: UTF8.self) }

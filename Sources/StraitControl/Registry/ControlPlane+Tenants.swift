@@ -48,6 +48,8 @@ extension ControlPlane {
     ///   - json: Its document.
     ///   - precondition: What must be true of it.
     ///   - actor: Who asks, for the row of the change.
+    ///   - manner: How far it goes before it is answered.
+    /// - Returns: What it came to.
     /// - Throws: ``RegistryRefusal``; nothing was changed then.
     package func putTenant(
         _ name: String, _ json: [UInt8], if precondition: Precondition, by actor: String,

@@ -163,6 +163,7 @@ package final class PortBook: Sendable {
     ///   - wish: Nil: it has none from now on.
     ///   - now: Seconds since 1970.
     /// - Returns: To be committed, and then settled or undone.
+    /// - Throws: ``PortRefusal``, why it cannot have them.
     func plan(_ tenant: String, _ wish: PortWish?, now: UInt64) throws(PortRefusal) -> PortChange {
         try self.state.withLock { state throws(PortRefusal) in
             var change = PortChange()

@@ -66,6 +66,7 @@ package struct RegisteredTenant: Sendable {
     /// The tenant as a file would have it.
     ///
     /// - Parameter process: The configuration of this router.
+    /// - Returns: The tenant, unless something is wrong with it.
     package func read(process: Configuration) -> RegisteredReading {
         guard let document else { return .init(tenant: nil, problems: []) }
         let (certificates, problems) = self.certificates()

@@ -110,8 +110,10 @@ extension Registry {
         return (revision, old == nil)
     }
 
-    /// Takes a certificate out. Where names need one then, the installation's authority issues it;
-    /// so what that has issued is issued anew.
+    /// Takes a certificate out.
+    ///
+    /// Where names need one then, the installation's authority issues it; so what that has issued
+    /// is issued anew.
     func removeCertificate(
         _ name: String, _ change: CertificateChange
     ) async throws(RegistryRefusal) -> UInt64 {

@@ -20,7 +20,11 @@ extension Registry {
     /// A certificate stays as long as it carries what is needed and two thirds of its life are not
     /// over; the rest leaves time to mend what keeps the next one away.
     ///
-    /// - Parameter renewed: The row of a certificate that is issued anew in any case.
+    /// - Parameters:
+    ///   - reading: The tenant as it is to be.
+    ///   - renewed: The row of a certificate that is issued anew in any case.
+    ///   - now: Seconds since 1970.
+    /// - Returns: What is to be written beside the document.
     func issuing(
         for reading: RegisteredReading, renewing renewed: RowKey? = nil, now: Int64
     ) async -> IssuedChange {

@@ -51,6 +51,7 @@ extension Registry {
     ///
     /// - Parameter tenants: As they are compiled.
     /// - Returns: Why some do not get them, by tenant.
+    /// - Throws: ``StoreError`` where the registry cannot be written.
     func leasePorts(
         of tenants: [Configuration.Tenant]
     ) async throws(StoreError) -> [String: PortRefusal] {

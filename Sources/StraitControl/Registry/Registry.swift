@@ -130,8 +130,10 @@ package struct Registry: Sendable {
     ///   - name: Its name, which the document repeats.
     ///   - precondition: What must be true of it.
     ///   - actor: Who asks; nil: it is only tried.
+    ///   - process: The configuration of this router.
     ///   - check: Tries the change on what is live, and tells what is wrong.
     /// - Returns: The revision that has it; the one before where nothing was to be done.
+    /// - Throws: ``RegistryRefusal``; nothing was changed then.
     package func put(
         _ document: TenantDocument, named name: String, if precondition: Precondition,
         by actor: String?, process: Configuration,

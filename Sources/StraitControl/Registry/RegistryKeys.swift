@@ -72,7 +72,9 @@ final class RegistryKeys: Sendable {
         }
     }
 
-    /// Makes a file that only its owner can read. Two processes that start at once make it once:
+    /// Makes a file that only its owner can read.
+    ///
+    /// Two processes that start at once make it once:
     /// what is not whole has another name.
     private static func makeKey(at path: String) throws(KeyringFailure) {
         let draft = "\(path).\(processIdentifier())"

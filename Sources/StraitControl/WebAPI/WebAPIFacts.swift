@@ -37,8 +37,9 @@ package struct WebAPIFacts: Hashable, Sendable {
     /// The port to use with the tenant's names.
     ///
     /// - Parameter dialled: The port that the question came to, by the address that the downstream
-    ///   dialled: behind a load balancer it is that one's. On a port of the tenant's own it says
-    ///   nothing of the others.
+    ///   dialled: behind a load balancer it is that one's.
+    /// - Returns: That port, unless it is the tenant's own, which says nothing of the others; then
+    ///   the one of all tenants.
     package func webPort(dialled: UInt16?) -> UInt16 {
         guard let dialled, dialled > 0, !self.ports.values.contains(where: { $0.port == dialled })
         else { return self.web?.port ?? 443 }
