@@ -9,11 +9,19 @@ internal import StraitSnapshot
 package typealias TenantPorts = [PortKind: SocketAddress]
 
 extension CompiledConfiguration {
-    /// The ports of a tenant: those of the file's listeners that are for it alone.
+    /// The ports of a tenant: those that it has leased, and those of the file's listeners that are
+    /// for it alone.
     ///
     /// Of several for one kind the first counts. A port that the kernel chooses is not told.
     package func ports(of tenant: String) -> TenantPorts {
         var ports: TenantPorts = [:]
+        if let address = self.configuration.ports?.address,
+            let number = self.snapshot.routes.tenantNumber(named: tenant)
+        {
+            ports = (self.tables.facts.element(number)?.ports ?? [:]).mapValues {
+                .ip(address, port: $0)
+            }
+        }
         for listener in self.configuration.listeners
         where listener.tenant == tenant && listener.address.port > 0 {
             for kind in self.kinds(of: listener, tenant) where ports[kind] == nil {
