@@ -8,8 +8,9 @@ internal import NIOHTTPTypes
 internal import StraitCore
 
 /// Answers requests in the order in which they come.
-final class WebAPIExchange: ChannelInboundHandler {
+final class WebAPIExchange: ChannelDuplexHandler {
     typealias InboundIn = HTTPRequestPart
+    typealias OutboundIn = HTTPResponsePart
     typealias OutboundOut = HTTPResponsePart
 
     /// What exchanges of one connection have in common.
@@ -26,6 +27,8 @@ final class WebAPIExchange: ChannelInboundHandler {
     /// The request whose end has not come.
     private var pending: HTTPRequest?
     private var isClosing = false
+    /// More is to be read once answers have been taken.
+    private var holdsRead = false
 
     init(_ setting: Setting) { self.setting = setting }
 
@@ -43,6 +46,24 @@ final class WebAPIExchange: ChannelInboundHandler {
             if bytes.readableBytes > 0 { self.answer(context, hasBody: true) }
         case .end: self.answer(context, hasBody: false)
         }
+    }
+
+    /// Reads no more while answers are not taken: who sends requests and reads nothing has one
+    /// buffer of requests answered, and no more kept for it.
+    func read(context: ChannelHandlerContext) {
+        guard context.channel.isWritable else {
+            self.holdsRead = true
+            return
+        }
+        context.read()
+    }
+
+    func channelWritabilityChanged(context: ChannelHandlerContext) {
+        if self.holdsRead, context.channel.isWritable {
+            self.holdsRead = false
+            context.read()
+        }
+        context.fireChannelWritabilityChanged()
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
