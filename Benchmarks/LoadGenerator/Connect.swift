@@ -1,7 +1,7 @@
 // `connect`: new passthrough connections. Dial, send a ClientHello, read the sink's answer to that
 // very hello, see the end of the stream, close. Where there are several names or ports, each
 // connection picks one: with `--names 100000 --name h000000.DOMAIN` of h000000 to h099999, with
-// `--ports N` of those from the target's on.
+// `--ports N --port-step S` of every S-th from the target's on.
 
 internal import Glibc
 
@@ -28,7 +28,7 @@ struct ConnectLoad {
     private var goal = 0
 
     init(options: Options) throws(Failure) {
-        self.targets = try options.targets(options.count("ports", standard: 1, limit: 32_000))
+        self.targets = try options.targets()
         self.hello = try Hello(
             name: options.required("name"),
             names: options.count("names", standard: 1, limit: 1_000_000))

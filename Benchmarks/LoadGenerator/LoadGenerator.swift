@@ -17,7 +17,7 @@ enum LoadGenerator {
           sink       --listen SERVICE:PORT,...     SERVICE: answer, hello-echo, hello-source,
                                                    echo, source, counters
           connect    --target ADDRESS:PORT --name HOST --count N [--concurrency 16]
-                     [--names N] [--ports N]
+                     [--names N] [--ports N [--port-step 1]]
           pingpong   --target ... --name HOST --count ROUND_TRIPS [--connections 16] [--size 64]
           bulk       --target ... --name HOST --bytes N [--streams 1] [--tls yes]
           handshake  --target ... --name HOST --count N [--concurrency 16] [--resume yes]

@@ -67,16 +67,18 @@ struct Options {
 }
 
 extension Options {
-    /// The target with `count` ports, from its own on.
-    func targets(_ count: Int) throws(Failure) -> [sockaddr_in] {
+    /// The target with `--ports` ports, from its own on, each `--port-step` behind the one before.
+    func targets() throws(Failure) -> [sockaddr_in] {
+        let count = try self.count("ports", standard: 1, limit: 64_000)
+        let step = try self.count("port-step", standard: 1, limit: 1_000)
         let first = try self.target()
         let port = Int(UInt16(bigEndian: first.sin_port))
-        guard count > 0, port + count <= 65_536 else {
-            throw Failure("--ports \(count): from port \(port) there are \(65_536 - port)")
+        guard count > 0, step > 0, port + (count - 1) * step < 65_536 else {
+            throw Failure("--ports \(count): there are not as many from port \(port) on")
         }
-        return (port..<port + count).map { port in
+        return (0..<count).map { number in
             var address = first
-            address.sin_port = UInt16(port).bigEndian
+            address.sin_port = UInt16(port + number * step).bigEndian
             return address
         }
     }

@@ -87,8 +87,8 @@ class World:
 class Load:
     """One load generator at work on one proxy."""
 
-    def __init__(self, world, mode, target, host, arguments):
-        command = [world.load, mode, "--target", f"127.0.0.1:{target}", "--name", host,
+    def __init__(self, world, mode, target, host, arguments, address="127.0.0.1"):
+        command = [world.load, mode, "--target", f"{address}:{target}", "--name", host,
                    "--gate", "yes", *arguments]
         self.log = os.path.join(world.directory, f"load-{time.monotonic_ns()}.log")
         self.process = processes.spawn(
@@ -100,7 +100,7 @@ class Load:
         amount = "--bytes" if workload.mode == "bulk" else "--count"
         return cls(world, workload.mode, peer.port(workload.kind), workload.host,
                    ["--warmup", str(warmup), amount, str(units),
-                    *workload.arguments(world.certificates, quick)])
+                    *workload.arguments(world.certificates, quick)], peer.address)
 
     def line(self):
         """The next JSON line. The generator itself gives up when nothing moves for ten seconds."""

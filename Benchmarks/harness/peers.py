@@ -1,8 +1,10 @@
 """The proxies that are compared: how each is configured, started and found ready."""
 
+import glob
 import json
 import os
 import shutil
+import sqlite3
 import subprocess
 import time
 
@@ -37,6 +39,8 @@ class Peer:
     modes = ("connect", "pingpong", "bulk", "handshake", "idle", "paced", "noisy")
     # How many host names and listening ports it is asked to do with; beyond, it would take minutes.
     routes_max = ports_max = 1_000_000
+    tenants_max = 0  # Of a registry.
+    address = "127.0.0.1"
 
     def __init__(self, name, setting, world, shape=None):
         self.name = name
@@ -89,10 +93,11 @@ class Peer:
 
     def wait_until_routing(self):
         """Until the last name leads from the last port to the sink and back."""
-        last = max(self.shape.routes - 1, 0)
-        name = shapes.host_name(last) if self.shape.routes else "pass-answer.bench.test"
+        names = self.shape.names
+        name = shapes.host_name(names - 1) if names else "pass-answer.bench.test"
         processes.wait_for_answer(
-            self.passthrough_ports()[-1], shapes.client_hello(name), self.process, READY_SECONDS)
+            (self.address, self.passthrough_ports()[-1]), shapes.client_hello(name), self.process,
+            READY_SECONDS)
 
     def log(self):
         """The beginning of what it said: a crash tells its reason first."""
@@ -186,6 +191,8 @@ class Envoy(Peer):
 class Strait(Peer):
     """One listener serves all kinds, as an operator would have it."""
 
+    tenants_max = 1_000_000
+
     def port(self, kind):
         return self.ports["pass"]
 
@@ -220,6 +227,95 @@ class Strait(Peer):
 
     def version(self):
         return first_line([self.world.programs["strait"], "--version"])
+
+
+class StraitWithRegistry(Strait):
+    """Tenants of a registry, found by name, or by ports of their own, of which the load dials the last."""
+
+    first_port = 10_000
+
+    def __init__(self, name, setting, world, shape=None):
+        super().__init__(name, setting, world, shape)
+        self.registry = None
+        if shape.leases:
+            # Whatever listens elsewhere, also with another shape, takes no port here.
+            self.address = "127.0.0.2" if shape.tenants == 1 else "127.0.0.3"
+            self.ports["pass"] = self.first_port + shapes.PORTS_OF_A_TENANT - 1
+
+    @property
+    def leased(self):
+        return self.shape.tenants * shapes.PORTS_OF_A_TENANT if self.shape.leases else 0
+
+    def passthrough_ports(self):
+        port = self.port("pass")
+        return range(port, port + max(self.leased, 1), shapes.PORTS_OF_A_TENANT)
+
+    def command(self):
+        path = os.path.join(self.directory, "strait.yaml")
+        port = self.first_port - 1 if self.leased else self.port("pass")
+        with open(path, "w") as file:
+            file.write(
+                "workers: 1\naccess: { path: \"off\" }\n"
+                f"admin: {{ unix: {self.directory}/strait.sock }}\n"
+                f"registry: {{ path: {self.directory}/registry.db }}\n"
+                f"listeners: [{{ name: public, address: \"{self.address}:{port}\","
+                " protocols: [tls] }]\n")
+            if self.leased:
+                # Beside those that are leased, two for the sockets that serve them all.
+                last = self.first_port + self.leased + 1
+                file.write(f"ports: {{ address: {self.address}, ranges: [{self.first_port}-{last}] }}\n")
+        return [self.world.programs["strait"], "serve", "--config", path]
+
+    def start(self, cores):
+        """Before what is timed, a start makes the registry, and another one leases the ports and
+        issues certificates, which takes some minutes for 100,000 tenants."""
+        if not self.registry:
+            self.registry = os.path.join(self.directory, "registry.db")
+            self.start_once(lambda status: True)
+            self.fill()
+            self.start_once(self.is_settled)
+        super().start(cores)
+
+    def is_settled(self, status):
+        if self.leased and status["ports"]["waiting"]:
+            raise processes.NotReady(
+                f"something on this machine has a port from {self.first_port} on; beneath "
+                "\"unshare --net\", with lo up, nothing has")
+        if self.leased and status["ports"]["leased"] < self.leased:
+            return False
+        with open(os.path.join(self.directory, "log")) as file:
+            return f"{self.shape.tenants} certificates issued" in file.read()
+
+    def start_once(self, is_done):
+        process = processes.spawn(
+            self.command(), self.world.proxy_cores, os.path.join(self.directory, "log"),
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        try:
+            socket = os.path.join(self.directory, "strait.sock")
+            processes.wait_for_readyz(socket, process)
+            processes.wait_for_status(socket, is_done, process, 600)
+        finally:
+            processes.stop(process)
+
+    def fill(self):
+        """Rows as the router writes them: requests would take minutes."""
+        answer, rows = self.world.sink_ports["answer"], []
+        for number in range(self.shape.tenants):
+            tenant = f"t{number:06}"
+            names = [shapes.host_name(number), f"www-{tenant}.example.net"]
+            document = {"name": tenant, "domains": [f"{tenant}.example.com"], "services": [{
+                "name": "one", "protocol": "postgres" if self.shape.leases else "web",
+                "hosts": names, "upstreams": [{"address": f"tcp://127.0.0.1:{answer}"}]}]}
+            rows.append((f"tenant/{tenant}/document", json.dumps(document).encode()))
+            rows += [(f"name/{name}", tenant.encode()) for name in document["domains"] + names]
+        database = sqlite3.connect(self.registry)
+        with database:
+            database.executemany("INSERT INTO row VALUES (?, ?, 1, 1)", rows)
+            database.execute("UPDATE counter SET revision = revision + 1")
+        database.close()
+        # The copy is of what was there before.
+        for file in glob.glob(os.path.join(self.directory, "registry.db.snapshot*")):
+            os.remove(file)
 
 
 class Traefik(Peer):
@@ -394,6 +490,8 @@ CATALOGUE = {
 
 def make(name, world, shape=None):
     kind, setting, kinds = CATALOGUE[name]
+    if shape and shape.tenants:
+        kind = StraitWithRegistry
     folder = name.replace(", ", "-").replace(" ", "-") + (f"-{shape.name}" if shape else "")
     peer = kind(folder, setting, world, shape)
     peer.name, peer.kinds = name, kinds

@@ -1,5 +1,7 @@
 """Pinned child processes, their CPU time and their memory, read from /proc."""
 
+import http.client
+import json
 import os
 import signal
 import socket
@@ -102,6 +104,36 @@ def wait_for_port(port, process, seconds=30):
     raise Failed(f"did not listen on port {port} within {seconds} s")
 
 
+class Admin(http.client.HTTPConnection):
+    """The operators' UNIX socket."""
+
+    def __init__(self, path):
+        super().__init__("admin", timeout=10)
+        self.path = path
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self.path)
+
+
+def wait_for_status(path, is_done, process, seconds):
+    """Returns when what GET /v1/status on the UNIX socket says is what is waited for."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise Failed(f"ended with {process.returncode} before it was ready")
+        admin = Admin(path)
+        try:
+            admin.request("GET", "/v1/status")
+            if is_done(json.loads(admin.getresponse().read())):
+                return
+        finally:
+            admin.close()
+        time.sleep(0.05)
+    raise NotReady(f"not ready within {seconds} s")
+
+
 def wait_for_readyz(path, process, seconds=30):
     """Returns when GET /readyz on the UNIX socket says 200."""
     deadline = time.monotonic() + seconds
@@ -123,7 +155,7 @@ def wait_for_readyz(path, process, seconds=30):
     raise Failed(f"/readyz never said 200: {last}")
 
 
-def wait_for_answer(port, hello, process, seconds):
+def wait_for_answer(address, hello, process, seconds):
     """Returns when a passthrough connection with this ClientHello gets the sink's whole answer.
 
     A proxy may listen long before it knows where its names lead.
@@ -133,7 +165,7 @@ def wait_for_answer(port, hello, process, seconds):
         if process.poll() is not None:
             raise Failed(f"ended with {process.returncode} before it was ready")
         try:
-            with socket.create_connection(("127.0.0.1", port), timeout=2) as connection:
+            with socket.create_connection(address, timeout=2) as connection:
                 connection.sendall(hello)
                 if len(connection.recv(24, socket.MSG_WAITALL)) == 24:
                     return

@@ -1,4 +1,4 @@
-"""How large a proxy's configuration is: host names, and listening ports.
+"""How large a proxy's configuration is: host names, listening ports, tenants of a registry.
 
 Every hundred names lead to an upstream of their own, as the names of a tenant do. All upstreams are
 the same port of the sink.
@@ -9,16 +9,28 @@ from dataclasses import dataclass
 
 DOMAIN = "routes.test"
 NAMES_OF_AN_UPSTREAM = 100
+PORTS_OF_A_TENANT = 5  # Its ports for ssh, ssh_tunnel, kube, mysql, postgres.
 
 
 @dataclass(frozen=True)
 class Shape:
     routes: int = 0  # Host names besides those of all workloads.
     ports: int = 1  # Listening ports for passthrough, one after the other.
+    tenants: int = 0  # Tenants of a registry, with three names each.
+    leases: bool = False  # Whether each has five ports of its own, by which it is reached.
 
     @property
     def name(self):
-        return f"{self.routes}-routes-{self.ports}-ports"
+        return f"{self.routes}-routes-{self.ports}-ports-{self.tenants}-tenants" + (
+            "-leases" if self.leases else "")
+
+    @property
+    def names(self):
+        """How many host names the load picks from; 0: it asks for one alone.
+
+        Of as many names as ports it picks the same: a tenant's name with its port.
+        """
+        return self.routes or self.tenants
 
     @property
     def groups(self):

@@ -20,10 +20,12 @@ class Workload:
     options: dict = field(default_factory=dict)
     routes: int = 0  # Host names of the proxy's configuration.
     ports: int = 0  # Its listening ports.
+    tenants: int = 0  # Tenants of its registry.
+    leases: bool = False  # Whether they are reached by ports of their own.
 
     @property
     def host(self):
-        if self.routes:
+        if self.routes or self.tenants:
             return shapes.host_name(0)
         short = {"answer": "answer", "hello-echo": "echo", "hello-source": "source",
                  "echo": "echo", "source": "source", "neighbour": "neighbour"}[self.service]
@@ -44,12 +46,13 @@ class Workload:
     @property
     def family(self):
         """Workloads that differ in the size of the proxy's configuration alone; None elsewhere."""
-        return self.name.split("-")[0] if self.routes or self.ports else None
+        return self.name.split("-")[0] if self.routes or self.ports or self.tenants else None
 
     def shape(self, quick):
         """A tenth of the size under --quick."""
         part = 10 if quick else 1
-        return shapes.Shape(-(-self.routes // part), max(1, self.ports // part))
+        return shapes.Shape(-(-self.routes // part), max(1, self.ports // part),
+                            -(-self.tenants // part), self.leases)
 
     @property
     def tls(self):
@@ -66,7 +69,10 @@ class Workload:
     def arguments(self, certificates, quick):
         options = dict(self.options)
         if self.family:
-            options |= {"names": max(1, self.shape(quick).routes), "ports": self.shape(quick).ports}
+            shape = self.shape(quick)
+            options |= {"names": max(1, shape.names)} | (
+                {"ports": shape.tenants, "port-step": shapes.PORTS_OF_A_TENANT} if shape.leases
+                else {"ports": shape.ports})
         if self.is_flood:
             options["seconds"] = self.units(quick)
         if self.kind == "mutual":
@@ -139,6 +145,13 @@ ALL = [
     *[Workload(f"ports-{ports}", "scale", f"{ports:,} listening port{'s' if ports > 1 else ''}",
                "µs per connection", "pass", "answer", "connect", 8_000, 500, 1e6, ports=ports)
       for ports in (1, 10_000)],
+    *[Workload(f"leases-{tenants}", "scale", f"{tenants * shapes.PORTS_OF_A_TENANT:,} leased ports",
+               "µs per connection", "pass", "answer", "connect", 8_000, 500, 1e6, tenants=tenants,
+               leases=True)
+      for tenants in (1, 10_000)],
+    *[Workload(f"tenants-{tenants}", "scale", f"{tenants:,} tenant{'s' if tenants > 1 else ''}",
+               "µs per connection", "pass", "answer", "connect", 8_000, 500, 1e6, tenants=tenants)
+      for tenants in (1, 100_000)],
     Workload("flood-pass", "flood", "Echoes over passthrough", "µs",
              "pass", "hello-echo", "paced", 10, 1, 1, {"connections": 100, "rate": 1_000}),
     Workload("flood-tls", "flood", "Echoes over terminated TLS", "µs",
