@@ -119,8 +119,9 @@ if !engineOnly {
 
         .target(  // rows that last: SQLite
             name: "StraitStore",
-            dependencies: ["StraitCore", .product(name: "GRDB", package: "GRDB.swift")],
-            swiftSettings: asynchronous),
+            dependencies: [
+                "StraitCore", "StraitPosix", .product(name: "GRDB", package: "GRDB.swift"),
+            ], swiftSettings: asynchronous),
 
         // Authorities, certificates, who an operator is, and keys that are sealed where they lie.
         .target(
@@ -195,14 +196,16 @@ if !engineOnly {
                 "StraitConfig", "StraitStore", "StraitIdentity", "StraitControl", "StraitPosix",
                 "StraitWire",
                 .product(name: "Logging", package: "swift-log"),
+                .product(name: "GRDB", package: "GRDB.swift"),
             ], swiftSettings: common),
         .testTarget(
             name: "StraitAPITests",
             dependencies: [
-                "StraitCore", "StraitWire", "StraitRouting", "StraitConfig", "StraitControl",
-                "StraitPosix", "StraitAPI",
+                "StraitCore", "StraitWire", "StraitRouting", "StraitState", "StraitConfig",
+                "StraitStore", "StraitControl", "StraitPosix", "StraitAPI",
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "Logging", package: "swift-log"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ], swiftSettings: common),
         .testTarget(
             name: "StraitCommandTests",

@@ -14,6 +14,8 @@ struct APIProblem: Error {
     var detail: String
     /// Each thing that is wrong with what was sent.
     var problems: [ConfigurationProblem] = []
+    /// What it is called now.
+    var renamedTo: String?
     /// The same of a certificate.
     var uploadProblems: [UploadProblem] = []
 
@@ -39,6 +41,13 @@ struct APIProblem: Error {
         case .notFound(let name):
             self.init(
                 status: .notFound, title: "not found", detail: "there is no tenant \"\(name)\"")
+        case .renamed(let name, let new):
+            self.init(
+                status: .gone, title: "it has another name",
+                detail: "tenant \"\(name)\" is called \"\(new)\"")
+            self.renamedTo = new
+        case .inUse(let sentence):
+            self.init(status: .conflict, title: "it is needed", detail: sentence)
         case .absent(let sentence):
             self.init(status: .notFound, title: "not found", detail: sentence)
         case .badCertificate(let problems): self.init(problems)
@@ -53,7 +62,12 @@ struct APIProblem: Error {
         case .nameTaken(let name, let owner):
             self.init(
                 status: .conflict, title: "the name is another tenant's",
-                detail: "\"\(name)\" belongs to tenant \"\(owner)\"")
+                detail: "\"\(name)\" belongs to "
+                    + (owner.map { "tenant \"\($0)\"" } ?? "another tenant"))
+        case .forbidden(let reason):
+            self.init(
+                status: .forbidden, title: "not with your role",
+                detail: "\(reason); role operator would do")
         case .port:
             self.init(
                 status: refusal.asksForTooMuch ? .unprocessableContent : .conflict,
@@ -108,6 +122,7 @@ struct APIProblem: Error {
         let text =
             "{" + member("title", self.title) + ",\"status\":\(self.status.code),"
             + member("detail", self.detail)
+            + (self.renamedTo.map { "," + member("renamed_to", $0) } ?? "")
             + (items.isEmpty ? "" : ",\"problems\":[\(items.joined(separator: ","))]") + "}\n"
         return Response(
             status: self.status, headers: [.contentType: "application/problem+json"],

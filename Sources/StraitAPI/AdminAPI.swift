@@ -28,6 +28,8 @@ package struct AdminAPI: Service {
         control: ControlPlane, socket: AdminSocket, logger: Logger, bounds: Bounds = Bounds(),
         whenListening: @escaping @Sendable () -> Void = {}
     ) {
+        // Before anybody asks for a loop: the library ends the process where it is said later.
+        Self.usesOneLoop
         self.control = control
         self.socket = socket
         self.logger = logger
@@ -41,7 +43,6 @@ package struct AdminAPI: Service {
 
     /// Answers until graceful shutdown.
     package func run() async throws {
-        Self.usesOneLoop
         let socket = self.socket
         let logger = self.logger
         let bounds = self.bounds
@@ -49,7 +50,7 @@ package struct AdminAPI: Service {
         var quiet = logger
         quiet.logLevel = max(logger.logLevel, .warning)
         let application = Application(
-            router: self.router(),
+            router: self.router { _ in .socket },
             server: .http1(
                 configuration: .init(
                     additionalChannelHandlers: [ExchangeBounds(bounds)],
@@ -73,13 +74,18 @@ package struct AdminAPI: Service {
 
     /// Every request that is taken: `GET /livez`.
     package var takenRequests: Set<String> {
-        Set(self.router().routes.map { "\($0.method.rawValue) \($0.path)" })
+        Set(self.router { _ in .socket }.routes.map { "\($0.method.rawValue) \($0.path)" })
     }
 
-    /// Every request that is taken, and what is said to others.
-    private func router() -> Router<BasicRequestContext> {
-        let router = Router()
+    /// Every request that is taken, and what is said to others; `identify` tells who has a
+    /// connection.
+    func router(
+        _ identify: @escaping @Sendable (ObjectIdentifier) async throws(CallerRefusal) -> Caller
+    ) -> Router<OperatorContext> {
+        let router = Router(context: OperatorContext.self)
         router.add(middleware: UnknownRequests())
+        router.add(
+            middleware: Admission(identify: identify, bodyBytesMax: self.bounds.bodyBytes))
         router.get("/v1/openapi.json") { _, _ in
             Response.text(
                 OpenAPIDocument.json(version: VersionAnswer.current.version) + "\n",
@@ -92,12 +98,19 @@ package struct AdminAPI: Service {
         self.addCertificates(to: router)
         self.addAuthorities(to: router)
         self.addPorts(to: router)
+        self.addIdentities(to: router)
+        self.addWatch(to: router)
+        self.addTop(to: router)
+        self.addRenaming(to: router)
+        self.addNames(to: router)
+        self.addRegions(to: router)
+        self.addRouters(to: router)
         return router
     }
 
     // MARK: Health and metrics
 
-    private func addHealth(to router: Router<BasicRequestContext>) {
+    private func addHealth(to router: Router<OperatorContext>) {
         let control = self.control
         for path in ["/livez", "/healthz"] {
             router.get(RouterPath(path)) { _, _ in
@@ -126,7 +139,7 @@ package struct AdminAPI: Service {
 
     // MARK: Connections
 
-    private func addConnections(to router: Router<BasicRequestContext>) {
+    private func addConnections(to router: Router<OperatorContext>) {
         let control = self.control
         let bodyBytesMax = self.bounds.bodyBytes
         router.get("/v1/connections") { request, _ in
@@ -168,13 +181,13 @@ package struct AdminAPI: Service {
         }
     }
 
-    private static func connectionID(_ context: BasicRequestContext) -> ConnectionID? {
+    private static func connectionID(_ context: OperatorContext) -> ConnectionID? {
         context.parameters.get("id").flatMap { ConnectionID($0) }
     }
 
     // MARK: Acts
 
-    private func addActs(to router: Router<BasicRequestContext>) {
+    private func addActs(to router: Router<OperatorContext>) {
         let control = self.control
         router.post("/v1/reload") { _, _ in
             let answer = ReloadAnswer(await control.reload(trigger: "request"))
@@ -214,7 +227,7 @@ extension AdminAPI {
         var timeoutSeconds: UInt32?
     }
 
-    private func addUpgrade(to router: Router<BasicRequestContext>) {
+    private func addUpgrade(to router: Router<OperatorContext>) {
         let control = self.control
         let bodyBytesMax = self.bounds.bodyBytes
         router.post("/v1/upgrade") { request, _ in
@@ -263,7 +276,7 @@ extension AdminAPI {
 
 /// Says in the API's own form that there is no such request.
 private struct UnknownRequests: RouterMiddleware {
-    typealias Context = BasicRequestContext
+    typealias Context = OperatorContext
 
     @concurrent func handle(
         _ request: Request, context: Context,

@@ -7,7 +7,7 @@ internal import Hummingbird
 internal import StraitControl
 
 extension AdminAPI {
-    func addCertificates(to router: Router<BasicRequestContext>) {
+    func addCertificates(to router: Router<OperatorContext>) {
         let control = self.control
         let bodyBytesMax = self.bounds.bodyBytes
         router.get("/v1/tenants/{name}/certificates") { _, context in
@@ -32,7 +32,7 @@ extension AdminAPI {
                 let write = try await control.putCertificate(
                     try context.parameters.require("item"),
                     of: try context.parameters.require("name"), body, if: precondition,
-                    by: Self.actor, Self.manner(request))
+                    by: try context.caller.name, Self.manner(request))
                 return try Self.written(write, status: write.isNew ? .created : .ok)
             }
         }
@@ -41,13 +41,13 @@ extension AdminAPI {
                 let write = try await control.removeCertificate(
                     try context.parameters.require("item"),
                     of: try context.parameters.require("name"), if: try Precondition(request),
-                    by: Self.actor, Self.manner(request))
+                    by: try context.caller.name, Self.manner(request))
                 return try Self.written(write, status: .ok)
             }
         }
     }
 
-    func addAuthorities(to router: Router<BasicRequestContext>) {
+    func addAuthorities(to router: Router<OperatorContext>) {
         let control = self.control
         let bodyBytesMax = self.bounds.bodyBytes
         router.get("/v1/tenants/{name}/authorities") { _, context in
@@ -72,7 +72,7 @@ extension AdminAPI {
                 let write = try await control.putAuthority(
                     try context.parameters.require("item"),
                     of: try context.parameters.require("name"), body, if: precondition,
-                    by: Self.actor, Self.manner(request))
+                    by: try context.caller.name, Self.manner(request))
                 return try Self.written(write, status: write.isNew ? .created : .ok)
             }
         }
@@ -81,7 +81,7 @@ extension AdminAPI {
                 let write = try await control.removeAuthority(
                     try context.parameters.require("item"),
                     of: try context.parameters.require("name"), if: try Precondition(request),
-                    by: Self.actor, Self.manner(request))
+                    by: try context.caller.name, Self.manner(request))
                 return try Self.written(write, status: .ok)
             }
         }
@@ -93,10 +93,11 @@ extension AdminAPI {
         }
     }
 
-    private static func json(
-        _ answer: some Encodable, revision: UInt64? = nil
+    static func json(
+        _ answer: some Encodable, status: HTTPResponse.Status = .ok, revision: UInt64? = nil
     ) throws -> Response {
         Self.json(
-            String(decoding: try AnswerJSON.encode(answer), as: UTF8.self), revision: revision)
+            String(decoding: try AnswerJSON.encode(answer), as: UTF8.self), status: status,
+            revision: revision)
     }
 }

@@ -22,6 +22,10 @@ extension AdminAPI {
         package var bodyBytes = Limits.adminBodyBytesMax
         /// All header fields of a request.
         package var headBytes = Limits.adminHeadBytesMax
+        /// Watches that are open at once.
+        package var watchers = Limits.watchersMax
+        /// How long a watch is silent at most.
+        package var watchKeepAlive = Limits.watchKeepAlive
 
         /// As ``Limits`` says.
         package init() {}
@@ -42,8 +46,16 @@ final class ExchangeBounds: ChannelDuplexHandler, RemovableChannelHandler {
     private var bodyBytes = 0
     private var isAnswering = false
     private var isRefused = false
+    /// The answer is a stream of events, which has no end of its own: instead, each part of it must
+    /// be taken by the deadline of an answer.
+    private var isStreaming = false
+    /// Parts of a stream that the kernel has not taken yet.
+    private var untaken = 0
     /// What came is no HTTP: the library says 400, and then reads on for nothing.
     private var isBroken = false
+
+    /// The content type of answers that last.
+    static let streamType = "text/event-stream"
 
     init(_ bounds: AdminAPI.Bounds) { self.bounds = bounds }
 
@@ -82,10 +94,15 @@ final class ExchangeBounds: ChannelDuplexHandler, RemovableChannelHandler {
 
     func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
         switch self.unwrapOutboundIn(data) {
-        case .head: self.isAnswering = true
+        case .head(let head):
+            self.isAnswering = true
+            self.isStreaming = head.headerFields[.contentType] == Self.streamType
+        case .body where self.isStreaming:
+            return self.writePart(data, promise, context)
         case .body: break
         case .end:
             self.isAnswering = false
+            self.isStreaming = false
             self.unanswered -= 1
             guard !self.isBroken else {
                 context.writeAndFlush(data, promise: promise)
@@ -101,6 +118,12 @@ final class ExchangeBounds: ChannelDuplexHandler, RemovableChannelHandler {
         context.fireErrorCaught(error)
     }
 
+    /// The process ends: who watches and takes nothing does not hold it up.
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if event is ChannelShouldQuiesceEvent, self.isStreaming { context.close(promise: nil) }
+        context.fireUserInboundEventTriggered(event)
+    }
+
     /// Closes the connection after `duration`, instead of when it would have been closed.
     private func wait(_ duration: Duration, _ context: ChannelHandlerContext) {
         self.deadline?.cancel()
@@ -108,6 +131,27 @@ final class ExchangeBounds: ChannelDuplexHandler, RemovableChannelHandler {
         self.deadline = context.eventLoop.scheduleTask(in: TimeAmount(duration)) {
             channel.close(promise: nil)
         }
+    }
+
+    /// Writes a part of a stream: who does not take it is not written to for ever.
+    private func writePart(
+        _ data: NIOAny, _ promise: EventLoopPromise<Void>?, _ context: ChannelHandlerContext
+    ) {
+        self.untaken += 1
+        if self.untaken == 1 { self.wait(self.bounds.answer, context) }
+        let taken = promise ?? context.eventLoop.makePromise(of: Void.self)
+        let bounds = NIOLoopBound((self, context), eventLoop: context.eventLoop)
+        taken.futureResult.whenSuccess {
+            let (handler, context) = bounds.value
+            handler.untaken -= 1
+            guard handler.isStreaming else { return }
+            if handler.untaken == 0 {
+                handler.deadline?.cancel()
+            } else {
+                handler.wait(handler.bounds.answer, context)
+            }
+        }
+        context.write(data, promise: taken)
     }
 
     /// Says that the body is too large where nothing was said yet, and closes.

@@ -48,8 +48,11 @@ enum OpenAPIDocument {
             }
         return """
             {"openapi":"3.1.0","info":{"title":"Strait, operator API","version":\
-            \(JSONString.quoted(version)),"description":"On the UNIX socket of the operators. \
-            Whoever may open it is an operator."},"paths":{\(paths.joined(separator: ","))},\
+            \(JSONString.quoted(version)),"description":"On the UNIX socket of the operators, \
+            whoever may open which is an operator; and by TLS at admin.https, with a certificate \
+            of an operator or of a tenant's administrator. Each request says which roles may ask \
+            for it; others get 403, and who is not known gets 401."},\
+            "paths":{\(paths.joined(separator: ","))},\
             "components":{"schemas":{"Tenant":\(ConfigurationReference.tenantSchema),\
             "Write":\(Self.write),"Problem":\(Self.problem)}}}
             """
@@ -63,7 +66,8 @@ enum OpenAPIDocument {
 
     private static let problem = """
         {"type":"object","required":["title","status","detail"],"properties":{"title":\
-        {"type":"string"},"status":{"type":"integer"},"detail":{"type":"string"},"problems":\
+        {"type":"string"},"status":{"type":"integer"},"detail":{"type":"string"},\
+        "renamed_to":{"type":"string"},"problems":\
         {"type":"array","items":{"type":"object","required":["severity","code","path","found",\
         "expected","remedy"]}}}}
         """
@@ -74,6 +78,7 @@ extension APIOperation {
         var members = [
             "\"operationId\":\(JSONString.quoted(self.identifier))",
             "\"summary\":\(JSONString.quoted(self.sentence))",
+            "\"x-roles\":\(Self.access(self.method, self.path).rolesJSON)",
         ]
         let parameters = self.parameters.map(\.json) + self.headers
         if !parameters.isEmpty {
@@ -84,7 +89,10 @@ extension APIOperation {
                 "\"requestBody\":{\"required\":true,\"content\":{\"application/json\":"
                     + "{\"schema\":\(body)}}}")
         }
-        let answers = self.answers.map { answer in
+        // An administrator's changes go one after the other.
+        let isInTurn = Self.access(self.method, self.path) == .ofTenant && self.method != "GET"
+        let all = self.answers + Answer.refusals(401, 403) + Answer.refusals(isInTurn ? [429] : [])
+        let answers = all.map { answer in
             let content = answer.contentType.map {
                 ",\"content\":{\"\($0)\":{\"schema\":\(answer.schema)}}"
             }
@@ -116,10 +124,10 @@ extension APIOperation.Parameter {
             + "\"description\":\(JSONString.quoted(self.sentence))}"
     }
 
-    fileprivate static let tenant = APIOperation.Parameter(
+    static let tenant = APIOperation.Parameter(
         name: "name", schema: #"{"type":"string","minLength":1,"maxLength":63}"#,
         sentence: "The tenant's name.", isInPath: true)
-    fileprivate static let page = [
+    static let page = [
         APIOperation.Parameter(
             name: "limit", schema: #"{"type":"integer","minimum":1,"maximum":1000}"#,
             sentence: "How many items a page has; 100 where it is not said."),
@@ -127,7 +135,7 @@ extension APIOperation.Parameter {
             name: "after", schema: #"{"type":"string","minLength":1,"maxLength":100}"#,
             sentence: "The `next` of the page before."),
     ]
-    fileprivate static let manner = [
+    static let manner = [
         APIOperation.Parameter(
             name: "dry_run", schema: #"{"type":"boolean"}"#,
             sentence: "Nothing is changed; what is wrong is told."),
@@ -138,7 +146,9 @@ extension APIOperation.Parameter {
 }
 
 extension APIOperation.Answer {
-    fileprivate static func refusals(_ statuses: Int...) -> [APIOperation.Answer] {
+    static func refusals(_ statuses: Int...) -> [APIOperation.Answer] { Self.refusals(statuses) }
+
+    fileprivate static func refusals(_ statuses: [Int]) -> [APIOperation.Answer] {
         statuses.map { status in
             APIOperation.Answer(
                 status: status, sentence: "Why not (RFC 9457).",
@@ -147,7 +157,7 @@ extension APIOperation.Answer {
         }
     }
 
-    fileprivate static func written(_ status: Int) -> APIOperation.Answer {
+    static func written(_ status: Int) -> APIOperation.Answer {
         APIOperation.Answer(
             status: status, sentence: "What it came to.",
             schema: ##"{"$ref":"#/components/schemas/Write"}"##)
@@ -179,8 +189,10 @@ extension APIOperation {
 
     /// Every request, in the order in which the reference has them.
     static let all =
-        Self.health + Self.connections + Self.acts + Self.tenants
+        Self.health + Self.connections + Self.acts + Self.tenants + Self.watching + Self.renaming
+        + Self.names + Self.regions + Self.routers
         + Self.material("certificates") + Self.material("authorities")
+        + Self.identities
 
     private static let health = [
         APIOperation(
@@ -305,18 +317,18 @@ extension APIOperation {
                 Answer(
                     status: 200, sentence: "It.",
                     schema: ##"{"$ref":"#/components/schemas/Tenant"}"##)
-            ] + Answer.refusals(404, 422, 503)),
+            ] + Answer.refusals(404, 410, 422, 503)),
         APIOperation(
             method: "PUT", path: "/v1/tenants/{name}", sentence: "Makes or changes a tenant.",
             parameters: [.tenant] + Parameter.manner,
             body: ##"{"$ref":"#/components/schemas/Tenant"}"##, isConditional: true,
             answers: [.written(200), .written(201)]
                 + [Answer(status: 413, sentence: "The body is too large.", contentType: nil)]
-                + Answer.refusals(400, 409, 412, 422, 503, 507)),
+                + Answer.refusals(400, 409, 410, 412, 422, 503, 507)),
         APIOperation(
             method: "DELETE", path: "/v1/tenants/{name}", sentence: "Takes a tenant out.",
             parameters: [.tenant] + Parameter.manner, isConditional: true,
-            answers: [.written(200)] + Answer.refusals(400, 404, 409, 412, 422, 503, 507)),
+            answers: [.written(200)] + Answer.refusals(400, 404, 409, 410, 412, 422, 503, 507)),
         APIOperation(
             method: "GET", path: "/v1/audit", sentence: "Who changed what, the oldest first.",
             parameters: Parameter.page,
@@ -337,10 +349,11 @@ extension APIOperation {
         return [
             APIOperation(
                 method: "GET", path: list, sentence: "What the tenant has.",
-                parameters: [.tenant], answers: [whole] + Answer.refusals(400, 404, 422, 503)),
+                parameters: [.tenant], answers: [whole] + Answer.refusals(400, 404, 410, 422, 503)),
             APIOperation(
                 method: "GET", path: item, sentence: "One; never its private key.",
-                parameters: [.tenant, .item], answers: [whole] + Answer.refusals(400, 404, 422, 503)
+                parameters: [.tenant, .item],
+                answers: [whole] + Answer.refusals(400, 404, 410, 422, 503)
             ),
             APIOperation(
                 method: "PUT", path: item, sentence: "Puts one in, or another in its place.",
@@ -348,12 +361,12 @@ extension APIOperation {
                 isConditional: true,
                 answers: [.written(200), .written(201)]
                     + [Answer(status: 413, sentence: "The body is too large.", contentType: nil)]
-                    + Answer.refusals(400, 404, 409, 412, 422, 503, 507)),
+                    + Answer.refusals(400, 404, 409, 410, 412, 422, 503, 507)),
             APIOperation(
                 method: "DELETE", path: item, sentence: "Takes one out.",
                 parameters: [.tenant, .item] + Parameter.manner, isConditional: true,
                 answers: [.written(200)]
-                    + Answer.refusals(400, 404, 409, 412, 422, 503, 507)),
+                    + Answer.refusals(400, 404, 409, 410, 412, 422, 503, 507)),
         ]
     }
 }

@@ -7,7 +7,7 @@ internal import StraitControl
 internal import StraitCore
 
 extension AdminAPI {
-    func addPorts(to router: Router<BasicRequestContext>) {
+    func addPorts(to router: Router<OperatorContext>) {
         let control = self.control
         router.get("/v1/ports") { request, _ in
             await Self.ports(

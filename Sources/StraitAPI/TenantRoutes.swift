@@ -10,12 +10,17 @@ internal import StraitCore
 internal import StraitStore
 
 extension AdminAPI {
-    func addTenants(to router: Router<BasicRequestContext>) {
+    func addTenants(to router: Router<OperatorContext>) {
         let control = self.control
         let bodyBytesMax = self.bounds.bodyBytes
-        router.get("/v1/tenants") { request, _ in
+        router.get("/v1/tenants") { request, context in
             try await Self.answer {
                 let page = try Page(request)
+                if let own = try context.caller.tenant {
+                    let tenant = try await Self.registry(control).tenant(own)
+                    let items = page.holds(own) && tenant.document != nil ? [tenant.json] : []
+                    return Self.list("tenants", items, next: nil)
+                }
                 let found = try await Self.registry(control).tenants(
                     after: page.after, limit: page.limit)
                 let items = found.tenants.filter { $0.document != nil }.map(\.json)
@@ -26,8 +31,10 @@ extension AdminAPI {
         router.get("/v1/tenants/{name}") { _, context in
             try await Self.answer {
                 let name = try context.parameters.require("name")
-                let tenant = try await Self.registry(control).tenant(name)
-                guard let document = tenant.document else { throw RegistryRefusal.notFound(name) }
+                let registry = try Self.registry(control)
+                guard let document = try await registry.tenant(name).document else {
+                    throw await registry.missing(name)
+                }
                 return Self.json(
                     String(decoding: document.value, as: UTF8.self), revision: document.changed)
             }
@@ -39,7 +46,8 @@ extension AdminAPI {
                 let body = Array(
                     try await request.body.collect(upTo: bodyBytesMax).readableBytesView)
                 let write = try await control.putTenant(
-                    name, body, if: precondition, by: Self.actor, Self.manner(request))
+                    name, body, if: precondition, by: try context.caller.name,
+                    as: try context.caller.role, Self.manner(request))
                 return try Self.written(write, status: write.isNew ? .created : .ok)
             }
         }
@@ -47,26 +55,23 @@ extension AdminAPI {
             try await Self.answer {
                 let write = try await control.removeTenant(
                     try context.parameters.require("name"), if: try Precondition(request),
-                    by: Self.actor, Self.manner(request))
+                    by: try context.caller.name, Self.manner(request))
                 return try Self.written(write, status: .ok)
             }
         }
-        router.get("/v1/audit") { request, _ in
+        router.get("/v1/audit") { request, context in
             try await Self.answer {
                 let page = try Page(request)
+                let own = try context.caller.tenant
                 let found = try await Self.registry(control).audit(
-                    after: page.after, limit: page.limit)
+                    after: page.after, limit: page.limit, of: own)
                 let items = try found.entries.map {
                     String(decoding: try AnswerJSON.encode($0), as: UTF8.self)
                 }
-                return Self.list(
-                    "entries", items, next: found.hasMore ? found.entries.last?.id : nil)
+                return Self.list("entries", items, next: found.next)
             }
         }
     }
-
-    /// Who asks by the operators' socket: whoever may open it.
-    static let actor = "operator"
 
     /// `?dry_run=true`, `?wait=false`.
     static func manner(_ request: Request) -> WriteManner {
@@ -74,7 +79,7 @@ extension AdminAPI {
         return request.uri.queryParameters["wait"] == "false" ? .acknowledged : .live
     }
 
-    private static func registry(_ control: ControlPlane) throws(RegistryRefusal) -> Registry {
+    static func registry(_ control: ControlPlane) throws(RegistryRefusal) -> Registry {
         guard let registry = control.registry else {
             throw .store(.unavailable(ControlPlane.noRegistry))
         }
@@ -116,9 +121,7 @@ extension AdminAPI {
     static func written(
         _ write: RegistryWrite, status: HTTPResponse.Status
     ) throws -> Response {
-        Self.json(
-            String(decoding: try AnswerJSON.encode(write), as: UTF8.self), status: status,
-            revision: write.revision)
+        try Self.json(write, status: status, revision: write.revision)
     }
 }
 
@@ -132,18 +135,22 @@ extension RegisteredTenant {
 }
 
 /// Which part of a list.
-private struct Page {
+struct Page {
     var after: String?
     var limit: Int
 
-    init(_ request: Request) throws(APIProblem) {
+    /// Whether an item of that name is on this page or behind it.
+    func holds(_ name: String) -> Bool { self.after.map { $0 < name } ?? true }
+
+    init(_ request: Request, afterBytesMax: Int = 100) throws(APIProblem) {
         self.after = request.uri.queryParameters["after"].map(String.init)
         if let after,
-            !(1...100).contains(after.utf8.count) || after.utf8.contains(where: { $0 < 32 })
+            !(1...afterBytesMax).contains(after.utf8.count)
+                || after.utf8.contains(where: { $0 < 32 })
         {
             throw APIProblem(
                 status: .badRequest, title: "after is no item",
-                detail: "after is the `next` of the page before, 1 to 100 bytes")
+                detail: "after is the `next` of the page before, 1 to \(afterBytesMax) bytes")
         }
         let text = request.uri.queryParameters["limit"]
         guard let limit = text.map({ Int($0) }) ?? 100,

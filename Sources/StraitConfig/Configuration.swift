@@ -105,14 +105,6 @@ package struct Configuration: Sendable, Equatable {
 }
 
 extension Configuration {
-    /// The operators' socket.
-    package struct Admin: Sendable, Equatable {
-        /// Absolute, at most 107 bytes.
-        package var unixPath: String
-        /// Where it stands.
-        package var place: SourcePlace
-    }
-
     /// The registry of this router.
     package struct Registry: Sendable, Equatable {
         /// Of the SQLite file, absolute.
@@ -226,6 +218,9 @@ extension Configuration {
     package struct Tenant: Sendable, Equatable {
         /// Unique among the tenants; never `other`.
         package var name: String
+        /// Tells it from others that had its name before and are gone: the revision of the registry
+        /// at which it came; 0 for one of a file.
+        package var incarnation: UInt64 = 0
         /// The tenant's own names; a service is reached under `SERVICE.DOMAIN` of each.
         package var domains: [Located<HostName>]
         /// Shown by the names that they carry.
@@ -240,6 +235,10 @@ extension Configuration {
         package var services: [Service]
         /// Beside the usual ones; only of a registry's tenants.
         package var ports: [TenantPort] = []
+        /// Where it is at home; only of a registry's tenants.
+        package var homeRegion: Located<String>?
+        /// Names that it had; they lead to it for a while.
+        package var aliases: [Alias] = []
         /// Where it stands.
         package var place: SourcePlace
     }

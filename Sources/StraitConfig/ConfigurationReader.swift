@@ -147,7 +147,7 @@ extension Section {
             region: self.name("region"),
             router: self.name("router"),
             workers: self.integer("workers"),
-            admin: self.section("admin").admin(),
+            admin: self.section("admin").admin(hasRegistry: self.mentions("registry")),
             registry: self.mentions("registry") ? self.section("registry").registry() : nil,
             ports: self.ports(),
             listeners: self.sections("listeners").map { $0.listener() },
@@ -167,18 +167,6 @@ extension Section {
                 ticketLifetime: self.section("tls").duration("ticket_lifetime")
                     ?? Limits.ticketLifetime),
             log: self.section("log").log())
-    }
-
-    private func admin() -> Configuration.Admin {
-        let text = self.text("unix") ?? ""
-        let path = self.resolved(text)
-        if text.isEmpty || path.utf8.contains(0) || path.utf8.count > 107 {
-            self.report(
-                .malformedText, "unix", found: ReadingContext.quoted(text),
-                expected: "a path of at most 107 bytes (sun_path), absolute or from this folder",
-                remedy: "write a shorter path, as in /run/strait/admin.sock")
-        }
-        return .init(unixPath: path, place: self.place(of: "unix"))
     }
 
     private func registry() -> Configuration.Registry? {

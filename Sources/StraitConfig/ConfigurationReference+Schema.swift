@@ -70,6 +70,7 @@ enum SchemaWriter {
                 "type": .text("integer"), "minimum": .number(range.lowerBound),
                 "maximum": .number(range.upperBound),
             ]
+        case .time: return self.pattern("^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}(\\.[0-9]+)?Z$")
         case .duration: return self.pattern("^[0-9]+(ms|s|m|h)$")
         case .flag: return ["type": .text("boolean")]
         case .choice(let words): return ["enum": .array(words.map(SchemaValue.text))]

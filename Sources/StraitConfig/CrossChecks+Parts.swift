@@ -139,6 +139,7 @@ struct TenantCheck {
             self.checkClientCertificate(service)
             self.checkReachedWithoutTLS(service)
             self.checkReachable(service)
+            self.checkOwnSockets(service)
         }
     }
 

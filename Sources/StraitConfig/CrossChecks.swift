@@ -64,8 +64,8 @@ extension Configuration {
         var first: [SocketAddress: SourcePlace] = [
             .unix(path: self.admin.unixPath): self.admin.place
         ]
-        for listener in self.listeners where listener.address != .unreadable && !listener.isAnyPort
-        {
+        for listener in self.allListeners
+        where listener.address != .unreadable && !listener.isAnyPort {
             let other = listener.sameAddresses.lazy.compactMap { address in
                 first[address].map { (address, $0) }
             }.first
@@ -75,7 +75,9 @@ extension Configuration {
             }
             let isSame = address == listener.address
             context.report(
-                .addressTwice, at: context.place(of: "address", in: listener.place),
+                .addressTwice,
+                at: listener.name == Configuration.Listener.operatorsName
+                    ? listener.place : context.place(of: "address", in: listener.place),
                 found: isSame
                     ? "\"\(address)\" a second time; first at \(place.lineAndPath)"
                     : "\"\(listener.address)\" beside \"\(address)\", \(place.lineAndPath)",

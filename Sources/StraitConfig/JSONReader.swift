@@ -70,7 +70,7 @@ struct JSONReader {
     }
 
     private mutating func value(depth: Int) throws(JSONProblem) -> YAMLNode {
-        guard depth <= Self.depthMax else { throw self.problem("at most 8 levels") }
+        guard depth <= Self.depthMax else { throw self.problem("at most \(Self.depthMax) levels") }
         let (line, column) = (self.line, self.position - self.lineStart + 1)
         let content: YAMLNode.Content
         switch self.next {
@@ -116,12 +116,13 @@ struct JSONReader {
         self.position += 1
         self.skipSpace()
         var pairs: [YAMLPair] = []
+        var keys: Set<String> = []
         guard !self.take(UInt8(ascii: "}")) else { return pairs }
         while true {
             let (line, column) = (self.line, self.position - self.lineStart + 1)
             guard self.next == UInt8(ascii: "\"") else { throw self.problem("a key in quotes") }
             let key = try self.string()
-            guard !pairs.contains(where: { $0.key == key }) else {
+            guard keys.insert(key).inserted else {
                 throw JSONProblem(line: line, column: column, expected: "each key once")
             }
             self.skipSpace()

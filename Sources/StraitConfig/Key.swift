@@ -7,6 +7,8 @@ indirect enum KeyType: Sendable, Equatable {
     case name
     case integer(ClosedRange<Int>)
     case duration(ClosedRange<Duration>)
+    /// A date and a time in UTC, RFC 3339.
+    case time
     case flag
     case choice([String])
     /// The path of a file that must exist.
@@ -87,6 +89,7 @@ extension KeyType {
         case .integer(let range): "a whole number from \(range.lowerBound) to \(range.upperBound)"
         case .duration(let range):
             "\(DurationText.text(range.lowerBound)) to \(DurationText.text(range.upperBound))"
+        case .time: "a time like 2027-01-31T00:00:00Z"
         case .flag: "true or false"
         case .choice(let words): ReadingContext.alternatives(words)
         case .file: "the path of a file"

@@ -45,12 +45,6 @@ enum Keys {
         Key("log", .section(log), "The log of the process, on standard error."),
     ]
 
-    static let admin: [Key] = [
-        Key(
-            "unix", .socketPath, default: "/run/strait/admin.sock",
-            "UNIX socket of the operators; a relative path starts at this file's folder.")
-    ]
-
     static let registry: [Key] = [
         Key(
             "path", .newFile, example: "/var/lib/strait/registry.db",
@@ -215,6 +209,9 @@ extension Keys {
         Key(
             "client_ca", .list(of: .file, 1...64), example: "[acme-users.pem]",
             "PEM files of the authorities that this tenant's people are verified against."),
+        Key(
+            "aliases", .sections(alias, 0...aliasesMax),
+            "Names that the tenant had, and that lead to it for a while, as its domains do."),
         Key("limits", .section(tenantLimits), "Bounds of this tenant, over all workers."),
         Key("services", .sections(service, 0...servicesMax), "What the tenant exposes."),
     ]

@@ -22,7 +22,9 @@ extension Keys {
     /// The keys of a tenant in a registry: its certificates stand by themselves, and files are
     /// names.
     static let registeredTenant =
-        Self.registered(Self.tenant).filter { $0.name != "certificates" } + [Self.registeredPorts]
+        Self.registered(Self.tenant).filter { $0.name != "certificates" } + [
+            Self.registeredPorts, Self.homeRegion,
+        ]
 
     private static func registered(_ keys: [Key]) -> [Key] {
         keys.compactMap { key in

@@ -29,6 +29,8 @@ extension Section {
             sourceLimits: limits.section("per_source").limitSet(),
             services: self.sections("services").map { $0.service() },
             ports: self.context.registeredTenant != nil ? self.tenantPorts() : [],
+            homeRegion: self.context.registeredTenant != nil ? self.homeRegion() : nil,
+            aliases: self.sections("aliases").compactMap { $0.alias() },
             place: self.place)
     }
 

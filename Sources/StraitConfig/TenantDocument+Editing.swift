@@ -79,6 +79,16 @@ extension TenantDocument {
             texts.map { YAMLNode(line: 0, column: 0, content: .text($0, isPlain: false)) })
     }
 
+    /// A list of documents.
+    package static func list(items: [TenantDocument]) -> TenantDocument {
+        .list(items.map(\.root))
+    }
+
+    /// A text.
+    package static func text(_ text: String) -> TenantDocument {
+        TenantDocument(root: YAMLNode(line: 0, column: 0, content: .text(text, isPlain: false)))
+    }
+
     private static func list(_ items: [YAMLNode]) -> TenantDocument {
         TenantDocument(root: YAMLNode(line: 0, column: 0, content: .list(items)))
     }

@@ -1,16 +1,18 @@
-// One HTTP request over an operators' UNIX socket, and its answer. It waits: never in a worker, and
+// One HTTP request to an operator API, and its answer. It waits: never in a worker, and
 // on a thread of its own in the control plane.
 
 internal import Foundation
 internal import StraitCore
 package import StraitPosix
 
-/// A request to a router on this machine.
+/// A request to a router.
 package struct AdminRequest: Sendable {
     /// Why there is no answer.
     package enum Failure: Error, Sendable {
         /// Nobody was there, or nothing came in time.
         case noAnswer(PosixError)
+        /// The way there is not a secure one; a sentence.
+        case notSecured(String)
         /// So many bytes came that are no answer.
         case noRouter(bytes: Int)
     }
@@ -40,47 +42,38 @@ package struct AdminRequest: Sendable {
     package func send(
         to path: String, milliseconds: Int32, bytesMax: Int = Limits.adminAnswerBytesMax
     ) throws(Failure) -> (status: Int, body: [UInt8]) {
-        let answer = try self.exchange(with: path, milliseconds: milliseconds, bytesMax: bytesMax)
+        let answer = try self.exchange(
+            with: .unix(path: URL(fileURLWithPath: path).path), milliseconds: milliseconds,
+            bytesMax: bytesMax)
         return (answer.status, answer.body)
     }
 
-    /// The same with the answer's entity tag, where it has one.
+    /// Asks, and takes the answer with its entity tag, where it has one.
     package func exchange(
-        with path: String, milliseconds: Int32, bytesMax: Int = Limits.adminAnswerBytesMax
+        with endpoint: AdminEndpoint, milliseconds: Int32,
+        bytesMax: Int = Limits.adminAnswerBytesMax
     ) throws(Failure) -> HTTPAnswerReader.Answer {
         let head =
             "\(self.method) \(self.target) HTTP/1.1\r\nHost: strait\r\n"
             + "Accept: application/json\r\n"
             + self.headers.sorted { $0.key < $1.key }.map { "\($0.key): \($0.value)\r\n" }.joined()
             + "Content-Length: \(self.body.count)\r\nConnection: close\r\n\r\n"
-        let answer: [UInt8]
-        do throws(PosixError) {
-            guard let address = SocketAddress("unix:" + URL(fileURLWithPath: path).path) else {
-                throw PosixError.nameTooLong(path)
+        var stream = try AdminStream(endpoint, timeoutMilliseconds: milliseconds)
+        try stream.send(Array(head.utf8) + self.body)
+        var answer: [UInt8] = []
+        while true {
+            let more = try stream.receive(bytesMax: 64 * 1024)
+            guard !more.isEmpty else { break }
+            answer += more
+            guard answer.count <= bytesMax else {
+                throw .noAnswer(.badMessage("the answer, which has more than \(bytesMax) bytes,"))
             }
-            let stream = try BlockingStream(
-                connectingTo: address, timeoutMilliseconds: milliseconds)
-            try stream.send(Array(head.utf8) + self.body)
-            answer = try Self.receiveAll(stream, bytesMax: bytesMax)
-        } catch {
-            throw .noAnswer(error)
         }
+        stream.end()
         guard let parsed = HTTPAnswerReader.read(answer) else {
             throw .noRouter(bytes: answer.count)
         }
         return parsed
-    }
-
-    private static func receiveAll(
-        _ stream: borrowing BlockingStream, bytesMax: Int
-    ) throws(PosixError) -> [UInt8] {
-        var bytes: [UInt8] = []
-        while bytes.count <= bytesMax {
-            let more = try stream.receive(bytesMax: 64 * 1024)
-            guard !more.isEmpty else { return bytes }
-            bytes += more
-        }
-        throw .badMessage("the answer, which has more than \(bytesMax) bytes,")
     }
 }
 

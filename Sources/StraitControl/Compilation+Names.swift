@@ -12,7 +12,7 @@ extension Compilation {
         let tenants = self.configuration.tenants
         return RouteRules(
             tenants: tenants.map {
-                RouteRules.Tenant(name: $0.name, domains: $0.domains.map(\.value))
+                RouteRules.Tenant(name: $0.name, domains: $0.ownNames(at: self.now.seconds))
             },
             services: tenants.enumerated().flatMap { index, tenant in
                 tenant.services.map { service in
@@ -43,11 +43,16 @@ extension Compilation {
                 let party = conflict.second ?? conflict.first
                 let other =
                     conflict.second == nil ? nil : self.place(of: conflict.first, error.numbers)
+                let isWithOthers =
+                    conflict.second.map { self.place(of: $0, error.numbers) == nil || other == nil }
+                    ?? false
                 self.report(
                     .routeConflict,
                     self.place(of: party, error.numbers)
                         ?? self.place(of: conflict.first, error.numbers) ?? self.wholeFile,
-                    found: conflict.sentence,
+                    found: self.masksOthers && isWithOthers
+                        ? "a name that is another tenant's, or lies beneath one"
+                        : conflict.sentence,
                     expected: other.map { "no contradiction with line \($0.line) (\($0.path))" }
                         ?? "a rule that can be carried out",
                     remedy: "change one of the two")
@@ -107,11 +112,11 @@ extension Compilation {
                 + (isReachable ? ", unless nobody uses the name" : ""))
     }
 
-    /// `SERVICE.DOMAIN` of each domain, by which every service is reached.
+    /// `SERVICE.DOMAIN` of each domain and alias, by which every service is reached.
     func derivedNames(
         _ service: Configuration.Service, of tenant: Configuration.Tenant
     ) -> [HostName] {
-        tenant.domains.compactMap { HostName("\(service.name).\($0.value)") }
+        tenant.ownNames(at: self.now.seconds).compactMap { HostName("\(service.name).\($0)") }
     }
 
     static func covers(_ set: CertificateSet, _ host: Configuration.HostPattern) -> Bool {

@@ -89,9 +89,7 @@ extension ControlPlane {
             certificates: directory.certificates.map {
                 StatusAnswer.Certificate(
                     tenant: $0.tenant, name: $0.name, kind: $0.kind,
-                    notAfter: Timestamp(
-                        nanoseconds: UInt64(clamping: $0.notAfter) * 1_000_000_000
-                    ).description)
+                    notAfter: Timestamp(seconds: $0.notAfter).description)
             }, ports: self.portStatus)
     }
 
@@ -162,7 +160,7 @@ extension ControlPlane {
         metrics.reduce(0) { $0 + $1.open.values.reduce(0, +) }
     }
 
-    private func workerMetrics() async -> [WorkerMetrics] {
+    func workerMetrics() async -> [WorkerMetrics] {
         let reports = await self.fleet.ask(timeout: Self.answerTimeout) {
             .collectMetrics(token: $0)
         }

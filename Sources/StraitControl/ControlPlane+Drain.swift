@@ -62,6 +62,7 @@ extension ControlPlane {
     /// This process is on its way out: nobody goes back from it, or takes over from it now.
     private func leave() {
         self.stage = .draining
+        self.registryFacts.wakeWatchers()
         self.releasePredecessor()
         if self.handOver.machine.isOffering { self.handOver.successor?.end() }
     }

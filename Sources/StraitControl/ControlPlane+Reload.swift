@@ -73,9 +73,14 @@ struct ReloadFacts: Sendable {
     /// By stage: `compile`, `bind`, `broadcast`.
     var durations: [String: WorkerMetrics.Histogram] = [:]
 
-    mutating func applied(compile: UInt64, bind: UInt64, broadcast: UInt64, now: Timestamp) {
+    /// The configuration file is live, or says what is.
+    mutating func succeeded(now: Timestamp) {
         self.isLastSuccessful = true
         self.lastSuccess = now
+    }
+
+    /// A change was carried across.
+    mutating func took(compile: UInt64, bind: UInt64, broadcast: UInt64) {
         for (stage, spent) in [("compile", compile), ("bind", bind), ("broadcast", broadcast)] {
             self.durations[stage, default: WorkerMetrics.Histogram()].record(nanoseconds: spent)
         }
@@ -97,7 +102,9 @@ extension ControlPlane {
         }
         // Where an address was missing when this process came back, it is tried again.
         let isListening = self.sockets.sockets.count == live.snapshot.listeners.count
-        if isListening, configuration == live.configuration, self.filesAreUnchanged(live) {
+        if isListening, configuration == live.configuration, self.filesAreUnchanged(live),
+            live.endedAliases(at: UInt64(clamping: wallClockSeconds())).isEmpty
+        {
             self.reloads.isLastSuccessful = true
             self.logger.info(
                 "nothing changed; revision \(live.snapshot.revision) stays",
@@ -109,13 +116,15 @@ extension ControlPlane {
             self.warnOfFixedSettings(old: live.configuration, new: configuration)
             configuration.ports = live.configuration.ports
             let verdict = try await self.apply(configuration, trigger: trigger)
+            self.reloads.succeeded(now: Timestamp(nanoseconds: wallClockNanoseconds()))
             self.remember()
             self.logger.notice("\(verdict.text)", metadata: ["trigger": "\(trigger)"])
             return .applied(verdict)
         } catch {
             switch error {
             case .configuration(let refused): return self.refuse(refused.problems, trigger: trigger)
-            case .registry(let error): return self.refuse(error, trigger: trigger)
+            case .registry(let error):
+                return self.refuse([self.problem(of: error)], trigger: trigger)
             case .draining: return .draining
             }
         }
@@ -154,15 +163,13 @@ extension ControlPlane {
         return .refused(revision: revision, problems)
     }
 
-    private func refuse(_ error: StoreError, trigger: String) -> ReloadOutcome {
-        self.refuse(
-            [
-                ConfigurationProblem(
-                    .registryUnusable, file: self.path,
-                    place: SourcePlace(line: 0, column: 0, path: "registry"), found: error.text,
-                    expected: "a registry that can be read",
-                    remedy: "mend it, and reload; what is live stays until then")
-            ], trigger: trigger)
+    /// What is wrong where the registry cannot be read.
+    func problem(of error: StoreError) -> ConfigurationProblem {
+        ConfigurationProblem(
+            .registryUnusable, file: self.path,
+            place: SourcePlace(line: 0, column: 0, path: "registry"), found: error.text,
+            expected: "a registry that can be read",
+            remedy: "mend it, and reload; what is live stays until then")
     }
 
     private func filesAreUnchanged(_ live: CompiledConfiguration) -> Bool {
@@ -201,43 +208,24 @@ extension ControlPlane {
     var ticketKeysAreDue: Bool {
         guard self.stage == .serving, let live = self.live else { return false }
         let lifetime = live.configuration.tls.ticketLifetime.nanoseconds
-        let now = monotonicNow()
-        return lifetime > 0 && now.nanoseconds(since: self.epochStarted) >= lifetime / 2
-            && now >= self.nextKeyChange
+        return lifetime > 0
+            && monotonicNow().nanoseconds(since: self.epochStarted) >= lifetime / 2
     }
 
     /// New ticket keys, as a revision of their own.
-    func rotateTicketKeys() async -> ReloadOutcome {
-        guard self.ticketKeysAreDue, let live = self.live else { return .draining }
-        do throws(ChangeRefused) {
-            return .applied(
-                try await self.useTicketKeys(
-                    of: self.epoch &+ 1, since: monotonicNow(), live, trigger: "ticket keys"))
-        } catch {
-            // A file has gone bad since; the watch has told so, and the old keys stay until it is
-            // mended.
-            guard case .configuration(let refused) = error else { return .draining }
-            self.nextKeyChange = monotonicNow().advanced(
-                byNanoseconds: Limits.ticketKeyRetry.nanoseconds)
-            self.logger.warning("ticket keys stay: the named files cannot be compiled now")
-            return .refused(revision: live.snapshot.revision, refused.problems)
-        }
+    func rotateTicketKeys() async {
+        guard self.ticketKeysAreDue, let live = self.live else { return }
+        await self.useTicketKeys(of: self.epoch &+ 1, since: monotonicNow(), live)
     }
 
-    /// Makes ticket keys of another epoch live, as a revision; where that is refused, those that
-    /// are in use stay.
+    /// Makes ticket keys of another epoch live, as a revision.
+    ///
+    /// Nothing is compiled and no file read: workers derive the keys.
     func useTicketKeys(
-        of epoch: UInt64, since start: Instant, _ live: CompiledConfiguration, trigger: String
-    ) async throws(ChangeRefused) -> ReloadVerdict {
-        let before = (self.epoch, self.epochStarted)
+        of epoch: UInt64, since start: Instant, _ live: CompiledConfiguration
+    ) async {
         (self.epoch, self.epochStarted) = (epoch, start)
-        do throws(ChangeRefused) {
-            let verdict = try await self.apply(live.configuration, trigger: trigger)
-            self.logger.info("\(verdict.text)", metadata: ["trigger": "\(trigger)"])
-            return verdict
-        } catch {
-            (self.epoch, self.epochStarted) = before
-            throw error
-        }
+        await self.carry([], onto: live, since: monotonicNow())
+        self.logger.info("revision \(self.newestRevision): ticket keys are new")
     }
 }

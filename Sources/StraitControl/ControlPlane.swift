@@ -7,6 +7,7 @@ package import StraitConfig
 internal import StraitCore
 internal import StraitEngine
 internal import StraitPosix
+internal import StraitRouting
 internal import StraitSnapshot
 internal import StraitState
 internal import StraitStore
@@ -59,6 +60,10 @@ package actor ControlPlane: Service {
     /// Where tenants' own ports are listened on; nil where they have none.
     var portSockets: PortSockets?
     var portFacts = PortFacts()
+    /// One element when there may be something to lease.
+    nonisolated let portWakes = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
+    /// Why aliases whose time is over could not be taken out at the last look, by tenant.
+    var aliasFailures: [String: String] = [:]
     /// At which revision of the registry its oldest commits are forgotten next.
     var compactAfter: UInt64 = 0
     let fleet: WorkerFleet
@@ -82,8 +87,6 @@ package actor ControlPlane: Service {
     var stage = ReadinessFacts.Stage.starting
     var epoch: UInt64
     var epochStarted: Instant
-    /// When keys may be changed at the earliest, after a change that failed.
-    var nextKeyChange = Instant(nanoseconds: 0)
     var reloads = ReloadFacts()
     /// What this process knows of its way out.
     var drainFacts = DrainFacts()
@@ -119,12 +122,14 @@ package actor ControlPlane: Service {
     ///   - setup: What a newer process needs, and what this one was given.
     ///   - predecessor: The process that this one takes over from.
     ///   - serviceManager: Told what becomes of the router.
+    ///   - lookUp: Finds what a name of an upstream leads to.
     ///   - logLinesDropped: How many log lines were lost.
     /// - Throws: ``StartFailure/engine(_:)`` where no worker can be started.
     package init(
         path: String, configuration: Configuration, logger: Logger,
         setup: UpgradeSetup = UpgradeSetup(), takingOverFrom predecessor: Predecessor? = nil,
         serviceManager: ServiceManager = ServiceManager(),
+        lookUp: @escaping NameWatcher.LookUp = { NameWatcher.ask($0) },
         logLinesDropped: @escaping @Sendable () -> UInt64
     ) throws(StartFailure) {
         self.path = path
@@ -140,7 +145,7 @@ package actor ControlPlane: Service {
         self.logLinesDropped = logLinesDropped
         let records = RecordSink(logger: logger)
         self.records = records
-        self.names = NameWatcher(logger: logger)
+        self.names = NameWatcher(logger: logger, lookUp: lookUp)
         self.started = Timestamp(nanoseconds: wallClockNanoseconds())
         self.setup = setup
         let offered = predecessor?.state
@@ -169,6 +174,7 @@ package actor ControlPlane: Service {
         self.fleet.otherProcessesHaveKeys(!self.handOver.draining.isEmpty)
         self.liveRevisions = Array(repeating: 0, count: self.fleet.workers)
         self.compiler.webAPI = setup.webAPI
+        self.compiler.operators = setup.operators
         self.compiler.descriptors = DescriptorLimit(
             descriptors: Sockets.descriptorLimit() - (self.portSockets?.reserved ?? 0),
             workers: self.fleet.workers)
@@ -209,6 +215,7 @@ package actor ControlPlane: Service {
             throw .notTakenOver
         }
         let verdict = await self.carry(change, trigger: "start")
+        self.reloads.succeeded(now: self.started)
         self.stage = .serving
         self.remember()
         self.logger.notice("\(verdict.text)")
@@ -223,7 +230,9 @@ package actor ControlPlane: Service {
             group.addTask { await self.followNames() }
             group.addTask { await self.followRegistry() }
             group.addTask { await self.keepSnapshot() }
+            group.addTask { await self.keepPorts() }
             group.addTask { await self.keepCertificates() }
+            group.addTask { await self.keepAliases() }
             group.addTask { await self.followCancelQuestions() }
             group.addTask {
                 for await _ in self.reloadSignals.stream {
@@ -254,22 +263,29 @@ package actor ControlPlane: Service {
         _ configuration: Configuration
     ) async throws(ChangeRefused) -> PreparedChange {
         let begin = monotonicNow()
+        let operators = await self.operatorsMaterial(configuration)
         let names = configuration.upstreamNames
         let before = self.live?.tables.upstreamNames ?? []
+        for tenant in configuration.tenants {
+            self.names.watchToo(Set(tenant.upstreamNames), of: tenant.name)
+        }
         self.names.watch(names.union(before))
         await self.names.firstAnswers(of: names)
         // A drain that began meanwhile has closed the listeners; they are not opened again.
         guard self.stage != .draining else { throw .draining }
         do throws(ChangeRefused) {
             var compiler = self.compiler
-            let (compiled, registryRevision) = try await self.compile(configuration, &compiler)
+            compiler.operators?.material = operators
+            let (compiled, load) = try await self.compile(configuration, &compiler)
+            // Reading the registry takes a while, too.
+            guard self.stage != .draining else { throw .draining }
             let compiledAt = monotonicNow()
             let sockets = try self.openSockets(for: compiled)
             self.names.watch(names.union(compiled.tables.upstreamNames))
             if compiled.warnings != self.live?.warnings { self.report(compiled.warnings) }
             return PreparedChange(
                 compiled: compiled, compiler: compiler, sockets: sockets,
-                registryRevision: registryRevision, begin: begin,
+                load: load, begin: begin,
                 compiledAt: compiledAt, boundAt: monotonicNow())
         } catch {
             self.names.watch(before)
@@ -280,7 +296,7 @@ package actor ControlPlane: Service {
     /// Compiles the file, and what the registry has where there is one.
     private func compile(
         _ configuration: Configuration, _ compiler: inout SnapshotCompiler
-    ) async throws(ChangeRefused) -> (CompiledConfiguration, registry: UInt64?) {
+    ) async throws(ChangeRefused) -> (CompiledConfiguration, RegistryLoad?) {
         let compiled: CompiledConfiguration
         do throws(ConfigurationRefused) {
             compiled = try compiler.compile(
@@ -320,9 +336,10 @@ package actor ControlPlane: Service {
             revision: change.revision, timeout: Self.applyTimeout)
         for worker in obeying { self.liveRevisions[worker] = change.revision }
         self.finishPorts(ports)
-        if let revision = change.registryRevision {
-            self.registryFacts.isLive(
-                revision, now: Timestamp(nanoseconds: wallClockNanoseconds()))
+        compiled.snapshot.tenants.visit { _, tenant in tenant.usage.use(tenant.limits) }
+        if let load = change.load {
+            self.isLoaded(
+                load, compiled.tables, obey: obeying.count == self.fleet.workers)
         }
         // A worker that did not answer may still accept on an old socket, until it wakes and hears
         // of the change.
@@ -330,11 +347,10 @@ package actor ControlPlane: Service {
         self.tellDropped()
         let liveAt = monotonicNow()
         self.hasLeftMemory = true
-        self.reloads.applied(
+        self.reloads.took(
             compile: change.compiledAt.nanoseconds(since: change.begin),
             bind: change.boundAt.nanoseconds(since: change.compiledAt),
-            broadcast: liveAt.nanoseconds(since: toldAt),
-            now: Timestamp(nanoseconds: wallClockNanoseconds()))
+            broadcast: liveAt.nanoseconds(since: toldAt))
         return ReloadVerdict(
             oldRevision: before, revision: change.revision,
             workersLive: self.workersLive, workers: self.fleet.workers,
@@ -349,7 +365,9 @@ package actor ControlPlane: Service {
         do throws(ListenerNotOpened) {
             return try self.sockets.change(to: compiled.snapshot, backlogs: compiled.backlogs)
         } catch {
-            let place = compiled.configuration.listeners.first { $0.name == error.listener.name }
+            let place = compiled.configuration.allListeners.first {
+                $0.name == error.listener.name
+            }
             let problem = ConfigurationProblem(
                 .listenerNotOpened, file: compiled.configuration.file,
                 place: place?.place ?? SourcePlace(line: 0, column: 0, path: ""),
@@ -419,7 +437,7 @@ package actor ControlPlane: Service {
                 _ = await self.reload(trigger: "file change")
             }
             if self.ticketKeysAreDue {
-                _ = await self.inTurn { await $0.rotateTicketKeys() }
+                await self.inTurn { await $0.rotateTicketKeys() }
             }
             await self.forgetEndedProcesses()
             if self.hasLeftMemory {
@@ -459,7 +477,7 @@ private struct PreparedChange {
     let compiler: SnapshotCompiler
     let sockets: ListenerSocketSet.Change
     /// Of the registry, whose tenants are in it; nil without one.
-    let registryRevision: UInt64?
+    let load: RegistryLoad?
     let begin: Instant
     let compiledAt: Instant
     let boundAt: Instant

@@ -154,22 +154,26 @@ extension ExplainQuery {
     }
 
     private func listener(in snapshot: Snapshot) throws(ExplainFailure) -> ListenerPlan {
-        let names = snapshot.listeners.map { "\($0.name) (\($0.address))" }.joined(separator: ", ")
+        let names = snapshot.downstreamListeners.map { "\($0.name) (\($0.address))" }.joined(
+            separator: ", ")
         if let wanted = self.listener {
-            guard let found = snapshot.listeners.first(where: { $0.name == wanted }) else {
+            guard let found = snapshot.downstreamListeners.first(where: { $0.name == wanted })
+            else {
                 throw ExplainFailure(
                     description: "there is no listener \"\(wanted)\"; there are \(names)")
             }
             return found
         }
         if let port = self.port {
-            guard let found = snapshot.listeners.first(where: { $0.address.port == port }) else {
+            let listener = snapshot.downstreamListeners.first { $0.address.port == port }
+            guard let found = listener ?? snapshot.listener(ofPort: port) else {
                 throw ExplainFailure(
                     description: "no listener has port \(port); there are \(names)")
             }
             return found
         }
-        guard let only = snapshot.listeners.first, snapshot.listeners.count == 1 else {
+        guard let only = snapshot.downstreamListeners.first, snapshot.downstreamListeners.count == 1
+        else {
             throw ExplainFailure(
                 description: "there are several listeners; name one with --port or --listener: "
                     + names)
@@ -369,5 +373,12 @@ extension ExplainQuery {
         case .alpnMismatch: .alpnMismatch
         case .noDefaultService: .noDefaultService
         }
+    }
+}
+
+extension Snapshot {
+    /// Where tenants' connections arrive.
+    fileprivate var downstreamListeners: [ListenerPlan] {
+        self.listeners.filter { !$0.isForOperators }
     }
 }

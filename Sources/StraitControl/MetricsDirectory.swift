@@ -2,6 +2,7 @@
 // given to another.
 
 internal import StraitCore
+package import StraitSnapshot
 
 /// The labels of one service's series.
 package struct ServiceLabels: Hashable, Sendable {
@@ -64,6 +65,13 @@ package struct Numbering<Thing: Hashable & Sendable>: Sendable {
         return number
     }
 
+    /// Gives a number to another thing, which has none.
+    mutating func replace(_ number: Int, by thing: Thing) {
+        self.numbers[self.things[number]] = nil
+        self.numbers[thing] = number
+        self.things[number] = thing
+    }
+
     /// The number of `thing`, if it has one.
     package func known(_ thing: Thing) -> Int? { self.numbers[thing] }
 }
@@ -90,6 +98,23 @@ package struct MetricsDirectory: Sendable {
         }
     }
 
+    /// An alias, for its counter.
+    package struct Alias: Sendable {
+        /// The tenant's name, or `other`.
+        package var tenant: String
+        /// The alias, or `other`.
+        package var name: String
+        /// Who uses it.
+        package var usage: AliasUsage
+
+        /// See the properties.
+        package init(tenant: String, name: String, usage: AliasUsage) {
+            self.tenant = tenant
+            self.name = name
+            self.usage = usage
+        }
+    }
+
     /// By slot: every service that there ever was.
     package var services: [ServiceLabels]
     /// The slots of the snapshot; their series exist from the start.
@@ -102,6 +127,8 @@ package struct MetricsDirectory: Sendable {
     package var listeners: [Int: String]
     /// Certificates of tenants with series of their own.
     package var certificates: [CertificateEnd]
+    /// Aliases that lead somewhere.
+    package var aliases: [Alias] = []
     /// Services that share the series of `other` because `metrics.tenants` is reached.
     package var foldedServices: Int
 

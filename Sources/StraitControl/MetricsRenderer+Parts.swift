@@ -151,7 +151,7 @@ extension MetricsRenderer {
         }
         text.family(
             "strait_snapshot_loaded_timestamp_seconds", .gauge,
-            "When the newest snapshot went live, in seconds since 1970.")
+            "When the configuration of `source` went live last, in seconds since 1970.")
         text.sample(["source": "file"], seconds: self.control.loaded.nanoseconds)
         text.family(
             "strait_snapshot_apply_duration_seconds", .histogram,

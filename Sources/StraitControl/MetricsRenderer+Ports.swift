@@ -13,5 +13,11 @@ extension MetricsRenderer {
         text.sample(region, UInt64(ports.quarantined))
         text.family("strait_ports_steered", .gauge, "Whether one listener does for all ports.")
         text.sample(region, ports.isSteered ? 1 : 0)
+        text.family("strait_ports_closed", .gauge, "Leased ports that could not be opened.")
+        text.sample(region, UInt64(ports.closed))
+        text.family(
+            "strait_ports_waiting_tenants", .gauge,
+            "Tenants that do not get the ports that they want.")
+        text.sample(region, UInt64(ports.waiting))
     }
 }

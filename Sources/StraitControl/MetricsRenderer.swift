@@ -113,6 +113,7 @@ package struct MetricsRenderer: Sendable {
         self.addCertificates(&text)
         self.addSnapshot(&text)
         self.addPorts(&text)
+        self.addAliases(&text)
         self.addLimits(&text)
         self.addWorkers(&text)
         self.addReadiness(&text)

@@ -36,6 +36,21 @@ package struct MetricsSeries: Sendable {
     /// A tenant goes, and leaves its place to one that comes.
     mutating func remove(_ tenant: String) { self.own.remove(tenant) }
 
+    /// A tenant's place goes to another name; false where it has none.
+    mutating func replaceOwn(_ old: String, by new: String) -> Bool {
+        guard self.own.remove(old) != nil else { return false }
+        self.own.insert(new)
+        return true
+    }
+
+    mutating func renameServices(_ name: (ServiceLabels) -> ServiceLabels?) {
+        self.services.rename(name)
+    }
+
+    mutating func renameUpstreams(_ name: (UpstreamLabels) -> UpstreamLabels?) {
+        self.upstreams.rename(name)
+    }
+
     /// Whether a tenant has series of its own.
     func hasOwn(_ tenant: String) -> Bool { self.own.contains(tenant) }
 
@@ -79,11 +94,27 @@ package struct MetricsSeries: Sendable {
             directory.liveServices.insert(builtIn.metricsSlot)
             directory.liveUpstreams.insert(builtIn.upstream.metricsSlot)
         }
+        if let operators = snapshot.operators {
+            directory.liveServices.insert(operators.metricsSlot)
+            for upstream in operators.upstreams {
+                directory.liveUpstreams.insert(upstream.metricsSlot)
+            }
+        }
         directory.listeners = Dictionary(
             (snapshot.listeners + (snapshot.portListener.map { [$0] } ?? []))
                 .map { ($0.id, $0.name) }, uniquingKeysWith: { first, _ in first })
-        tables.facts.visit { _, facts in
-            if self.hasOwn(facts.name) { directory.certificates += facts.certificateEnds }
+        tables.facts.visit { number, facts in
+            if self.hasOwn(facts.name) {
+                directory.certificates += facts.certificateEnds
+                directory.certificates += tables.tenants.element(number)?.storedEnds ?? []
+            }
+            directory.aliases += facts.aliases.filter(\.isRouted).map { alias in
+                self.hasOwn(facts.name)
+                    ? MetricsDirectory.Alias(
+                        tenant: facts.name, name: "\(alias.name)", usage: alias.usage)
+                    : MetricsDirectory.Alias(
+                        tenant: Self.foldedName, name: Self.foldedName, usage: alias.usage)
+            }
         }
         return directory
     }
@@ -93,5 +124,18 @@ extension CompiledConfiguration {
     /// What the numbers in metrics stand for.
     package var directory: MetricsDirectory {
         self.series.directory(of: self.snapshot, self.tables)
+    }
+}
+
+extension TenantPlan {
+    /// The ends of certificates that a registry has.
+    fileprivate var storedEnds: [MetricsDirectory.CertificateEnd] {
+        self.certificates.sets.flatMap { set in
+            let name = CertificateNames(exact: set.names, wildcards: set.wildcards).first ?? ""
+            return set.certificates.compactMap(\.notAfter).map { end in
+                MetricsDirectory.CertificateEnd(
+                    tenant: self.name, name: name, kind: "listener", notAfter: end)
+            }
+        }
     }
 }

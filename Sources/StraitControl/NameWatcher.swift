@@ -1,4 +1,5 @@
-// The names of upstreams, looked up on a thread of their own when their lifetimes end.
+// The names of upstreams, looked up when their lifetimes end: a thread keeps the times, and each
+// look-up, which blocks, has a thread for itself. One owner's names wait for each other alone.
 
 package import Logging
 package import StraitCore
@@ -15,6 +16,8 @@ package final class NameWatcher: Sendable {
 
     private enum Command: Sendable {
         case watch(Set<HostName>)
+        case watchToo(Set<HostName>, owner: String)
+        case answered(HostName, ipv4: NameMachine.Answer, ipv6: NameMachine.Answer)
         case stop
     }
 
@@ -53,8 +56,18 @@ package final class NameWatcher: Sendable {
     /// What is known now; a name that was not found has no entry, or its last good one.
     package var addresses: [HostName: [IPAddress]] { self.known.withLock { $0.addresses } }
 
-    /// Looks these names up from now on, and no others.
+    /// Looks these names up from now on, and no others but those that are tried.
     package func watch(_ names: Set<HostName>) { _ = self.mailbox?.put(.watch(names)) }
+
+    /// Looks these names up, too, until ``Limits/nameTrial`` has passed, or their owner tries
+    /// others; longer where they are watched meanwhile.
+    ///
+    /// - Parameters:
+    ///   - names: Perhaps none.
+    ///   - owner: The tenant that wants them.
+    package func watchToo(_ names: Set<HostName>, of owner: String) {
+        if !names.isEmpty { _ = self.mailbox?.put(.watchToo(names, owner: owner)) }
+    }
 
     /// Ends the thread, when it has nothing to wait for any more.
     package func stop() {
@@ -63,9 +76,10 @@ package final class NameWatcher: Sendable {
     }
 
     /// Waits until each of these names was answered for once, but no longer than
-    /// ``Limits/nameFirstAnswers``.
-    package func firstAnswers(of names: Set<HostName>) async {
-        let end = monotonicNow().advanced(byNanoseconds: Limits.nameFirstAnswers.nanoseconds)
+    /// ``Limits/nameFirstAnswers``, nor beyond `end`.
+    package func firstAnswers(of names: Set<HostName>, until end: Instant? = nil) async {
+        let longest = monotonicNow().advanced(byNanoseconds: Limits.nameFirstAnswers.nanoseconds)
+        let end = min(end ?? longest, longest)
         while !self.known.withLock({ $0.answered.isSuperset(of: names) }), monotonicNow() < end {
             do { try await Task.sleep(for: .milliseconds(5)) } catch { return }
         }
@@ -74,19 +88,26 @@ package final class NameWatcher: Sendable {
     // MARK: The thread
 
     private func live(_ mailbox: Mailbox<Command>) {
-        var machines: [HostName: NameMachine] = [:]
+        var schedule = NameSchedule()
         do throws(PosixError) {
             let poller = try Poller(eventsMax: 1)
             try poller.addLevel(mailbox.descriptor, token: 0)
             while true {
-                _ = poller.wait(milliseconds: Self.wait(machines))
+                _ = poller.wait(milliseconds: Self.wait(schedule))
                 for command in mailbox.takeAll() {
-                    guard case .watch(let names) = command else { return }
-                    self.adopt(names, &machines)
+                    switch command {
+                    case .watch(let names):
+                        self.forget(schedule.watch(names, at: monotonicNow()))
+                    case .watchToo(let names, let owner):
+                        self.forget(schedule.watchToo(names, of: owner, at: monotonicNow()))
+                    case .answered(let name, let ipv4, let ipv6):
+                        self.answered(name, ipv4, ipv6, &schedule)
+                    case .stop: return
+                    }
                 }
-                let due = machines.filter { $0.value.nextQuestion <= monotonicNow() }
-                if let name = due.min(by: { $0.value.nextQuestion < $1.value.nextQuestion })?.key {
-                    self.ask(name, &machines)
+                self.forget(schedule.dropEnded(at: monotonicNow()))
+                while let name = schedule.next(at: monotonicNow()) {
+                    self.ask(name, mailbox)
                 }
             }
         } catch {
@@ -94,36 +115,47 @@ package final class NameWatcher: Sendable {
         }
     }
 
-    private static func wait(_ machines: [HostName: NameMachine]) -> Int32 {
-        guard let next = machines.values.map(\.nextQuestion).min() else { return -1 }
+    private static func wait(_ schedule: NameSchedule) -> Int32 {
+        guard let next = schedule.nextTime else { return -1 }
         let nanoseconds = next.nanoseconds(since: monotonicNow())
         return Int32(clamping: (nanoseconds + 999_999) / 1_000_000)
     }
 
-    private func adopt(_ names: Set<HostName>, _ machines: inout [HostName: NameMachine]) {
-        machines = machines.filter { names.contains($0.key) }
-        for name in names where machines[name] == nil {
-            machines[name] = NameMachine(at: monotonicNow())
-        }
+    private func forget(_ names: Set<HostName>) {
+        guard !names.isEmpty else { return }
         self.known.withLock { known in
-            known.addresses = known.addresses.filter { names.contains($0.key) }
-            known.answered.formIntersection(names)
+            for name in names { known.addresses[name] = nil }
+            known.answered.subtract(names)
         }
     }
 
-    private func ask(_ name: HostName, _ machines: inout [HostName: NameMachine]) {
-        guard var machine = machines[name] else { return }
-        let failuresBefore = machine.failures
-        let answer = self.lookUp(name)
-        let hasChanged = machine.answered(
-            ipv4: answer.ipv4, ipv6: answer.ipv6, at: monotonicNow())
-        machines[name] = machine
+    /// Looks a name up on a thread of its own.
+    private func ask(_ name: HostName, _ mailbox: Mailbox<Command>) {
+        let lookUp = self.lookUp
+        do throws(PosixError) {
+            try StraitPosix.Thread.spawn(name: "name") {
+                let answer = lookUp(name)
+                _ = mailbox.put(.answered(name, ipv4: answer.ipv4, ipv6: answer.ipv6))
+            }.detach()
+        } catch {
+            _ = mailbox.put(.answered(name, ipv4: .failed, ipv6: .failed))
+        }
+    }
+
+    private func answered(
+        _ name: HostName, _ ipv4: NameMachine.Answer, _ ipv6: NameMachine.Answer,
+        _ schedule: inout NameSchedule
+    ) {
+        let outcome = schedule.answered(name, ipv4: ipv4, ipv6: ipv6, at: monotonicNow())
+        guard let outcome else { return }  // nobody wants it any more
+        let machine = outcome.machine
         self.known.withLock { known in
             known.answered.insert(name)
             if !machine.addresses.isEmpty { known.addresses[name] = machine.addresses }
         }
-        self.tell(name, machine, failuresBefore: failuresBefore, hasChanged: hasChanged)
-        if hasChanged { self.changes.continuation.yield() }
+        self.tell(
+            name, machine, failuresBefore: outcome.failuresBefore, hasChanged: outcome.hasChanged)
+        if outcome.hasChanged { self.changes.continuation.yield() }
     }
 
     private func tell(

@@ -10,12 +10,17 @@ internal import StraitSnapshot
 
 /// The sockets of tenants' ports, and which ports are open.
 ///
-/// A port is opened when every worker knows whose it is, and closed before any forgets.
+/// Steered, a port is opened when every worker knows whose it is, and closed before any forgets.
+/// With a socket of its own it is opened before: who connects waits in its queue for a worker, and
+/// each gets the socket with what it leads to. It is closed when no worker listens on it any more:
+/// who came between is reset, as one is who comes to a closed port.
 struct PortSockets: ~Copyable {
     /// Sockets of single ports; beyond, ports stay closed.
     ///
     /// At most a quarter of the process' descriptors: connections need the rest.
     static let plainMax = 8192
+    /// Ports that are tried again with one change.
+    private static let retriedMax = 64
     /// Names of what a newer process is passed begin so.
     static let passedPrefix = "(ports) "
 
@@ -37,6 +42,14 @@ struct PortSockets: ~Copyable {
     private(set) var sockets: [ListenerSocket] = []
     /// Why nothing is steered; nil where it is.
     private(set) var whyPlain: String?
+    /// Ports of the table that could not be opened, and why; tried again with each change.
+    private(set) var closed: [UInt16: String] = [:]
+    /// The same ports, in their order.
+    private var closedPorts = PortSet()
+    /// Those of them that were not known, or for another reason, before the last change.
+    private var newlyClosed: [UInt16: String] = [:]
+    /// The last of them that was tried again.
+    private var lastRetried: UInt16 = 0
 
     /// Opens what is needed before any port is.
     ///
@@ -170,10 +183,10 @@ struct PortSockets: ~Copyable {
 
     /// What is to be done once every worker obeys.
     struct Change {
+        /// Ports that could not be opened since the last change, and why.
+        fileprivate(set) var closed: [UInt16: String] = [:]
         fileprivate var opening: [PortPlan] = []
         fileprivate var letGo: [Int32] = []
-        /// Ports that cannot be opened, and why.
-        var failures: [(port: UInt16, reason: String)] = []
     }
 
     /// Closes what `table` has no more, and lists in ``sockets`` what workers are to listen on.
@@ -200,33 +213,80 @@ struct PortSockets: ~Copyable {
             self.isTakenOver = false
         }
         for port in closing {
+            self.note(port, nil)
             guard let descriptor = self.descriptors.removeValue(forKey: Int(port)) else { continue }
             change.letGo.append(descriptor)
         }
         for (port, plan) in opening.sorted(by: { $0.key < $1.key }) {
             guard let descriptor = self.descriptors[Int(port)] else {
-                self.openPlain(plan, &change)
+                self.openPlain(plan)
                 continue
             }
             Sockets.adoptListener(descriptor, options: self.options(plan))
         }
         if !opening.isEmpty || !closing.isEmpty { self.list() }
+        self.retry()
+        change.closed = self.newlyClosed
+        self.newlyClosed = [:]
         return change
     }
 
-    private mutating func openPlain(_ plan: PortPlan, _ change: inout Change) {
+    /// Notes why a port cannot be opened; nil: it is, or need not be.
+    private mutating func note(_ port: UInt16, _ reason: String?) {
+        guard self.closed[port] != reason else { return }
+        self.closed[port] = reason
+        self.newlyClosed[port] = reason
+        if reason == nil { self.closedPorts.remove(port) } else { self.closedPorts.insert(port) }
+    }
+
+    /// The lowest ports that could not be opened, at most `count`, and why.
+    func lowestClosed(_ count: Int) -> [ClosedPort] {
+        var found: [ClosedPort] = []
+        var next = self.closedPorts.first()
+        while let port = next, found.count < count {
+            found.append(ClosedPort(port: port, reason: self.closed[port] ?? ""))
+            next = self.closedPorts.first(from: Int(port) + 1)
+        }
+        return found
+    }
+
+    /// Whether there are ports that could not be opened.
+    var hasClosed: Bool { !self.closed.isEmpty }
+
+    /// Tries again to open what could not be, at most ``retriedMax`` ports, the others the next
+    /// time; true where ``sockets`` has more of them now.
+    @discardableResult
+    mutating func retry() -> Bool {
+        guard self.steering == nil, self.hasClosed, self.descriptors.count < self.socketsMax else {
+            return false
+        }
+        let before = self.descriptors.count
+        for _ in 0..<min(Self.retriedMax, self.closed.count) {
+            let next = self.closedPorts.first(from: Int(self.lastRetried) + 1)
+            guard let port = next ?? self.closedPorts.first() else { break }
+            self.lastRetried = port
+            guard let plan = self.table.element(Int(port)) else { continue }
+            self.openPlain(plan)
+        }
+        guard self.descriptors.count > before else { return false }
+        self.list()
+        return true
+    }
+
+    private mutating func openPlain(_ plan: PortPlan) {
         guard self.descriptors.count < self.socketsMax else {
             let reason =
                 "\(self.socketsMax) ports are open, as many as this process may have sockets of "
                 + "ports: raise LimitNOFILE (at most \(Self.plainMax)), or let it steer"
-            change.failures.append((plan.port, reason))
+            self.note(plan.port, reason)
             return
         }
         do throws(PosixError) {
             self.descriptors[Int(plan.port)] = try self.listen(
                 plan.port, defersAccept: plan.defersAccept)
+            self.note(plan.port, nil)
         } catch {
-            change.failures.append((plan.port, "\(error)"))
+            self.note(plan.port, "\(error)")
         }
     }
 
@@ -256,6 +316,9 @@ struct PortSockets: ~Copyable {
         self.descriptors = [:]
         self.sockets = []
         self.table = SlotTable()
+        self.closed = [:]
+        self.closedPorts = PortSet()
+        self.newlyClosed = [:]
         self.isStarted = false
     }
 

@@ -10,7 +10,7 @@ extension SnapshotCompiler {
         _ routes: RouteTable, _ work: inout Compilation
     ) -> [ListenerPlan] {
         var seen: [SocketAddress: Int] = [:]
-        return work.configuration.listeners.map { listener in
+        return work.configuration.allListeners.map { listener in
             let ordinal = seen[listener.address, default: 0]
             seen[listener.address] = ordinal + 1
             let id = self.listenerIDs.number(
@@ -23,7 +23,8 @@ extension SnapshotCompiler {
                 serverFirst: listener.serverFirst.map {
                     ListenerPlan.ServerFirst(
                         serviceProtocol: $0.serviceProtocol, waitNanoseconds: $0.wait.nanoseconds)
-                }, redirectsToHTTPS: listener.redirectsToHTTPS)
+                }, redirectsToHTTPS: listener.redirectsToHTTPS,
+                isForOperators: listener.name == Configuration.Listener.operatorsName)
         }
     }
 }

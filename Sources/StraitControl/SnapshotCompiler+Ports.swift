@@ -23,10 +23,12 @@ extension Configuration {
 }
 
 extension TenantTables {
-    /// Forgets the ports of tenants that go, or are about to be put in anew.
+    /// Forgets the ports of tenants that go, or are about to be put in anew; those that have gone
+    /// on to another tenant are that one's.
     mutating func clearPorts(of numbers: [Int]) {
         for number in numbers {
-            for port in self.facts.element(number)?.ports.values ?? [:].values {
+            for port in self.facts.element(number)?.ports.values ?? [:].values
+            where self.ports.element(Int(port))?.scope.tenant == number {
                 self.ports.set(Int(port), to: nil)
             }
         }

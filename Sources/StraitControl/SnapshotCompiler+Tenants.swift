@@ -48,8 +48,10 @@ extension SnapshotCompiler {
                     name: tenant.name,
                     mark: TenantMark(plans[index], services, tenant).hashValue,
                     upstreamNames: tenant.upstreamNames,
+                    upstreamAddresses: tenant.upstreamNames.map { work.addresses[$0] ?? [] },
                     certificateEnds: work.certificateEnds[tenant.name] ?? [],
-                    ports: work.ports[tenant.name] ?? [:]))
+                    ports: work.ports[tenant.name] ?? [:],
+                    aliases: work.aliases(of: tenant, plans[index])))
             tables.setPorts(work.ports[tenant.name] ?? [:], of: tenant, number: number)
         }
         work.checkCoalescing(routes: routes, numbers: numbers, tenants: plans)
@@ -70,11 +72,18 @@ extension SnapshotCompiler {
     private mutating func compileTenant(
         _ tenant: Configuration.Tenant, _ work: inout Compilation
     ) -> TenantPlan {
-        let usage = self.tables.tenant(named: tenant.name)?.usage ?? TenantUsage()
+        let before = self.tables.tenant(named: tenant.name)
+        let usage = before?.usage ?? TenantUsage()
         return TenantPlan(
-            name: tenant.name, certificates: self.compileCertificates(tenant, &work),
+            name: tenant.name, incarnation: tenant.incarnation,
+            certificates: self.compileCertificates(tenant, &work),
             clientAuthoritiesPEM: work.authorities(tenant.clientAuthorities),
-            limits: usage.limits(tenant.limits, perSource: tenant.sourceLimits), usage: usage)
+            limits: usage.limits(tenant.limits, perSource: tenant.sourceLimits), usage: usage,
+            aliases: tenant.aliases.filter { !$0.hasEnded(at: work.now.seconds) }.map { alias in
+                let name = alias.name.value
+                let known = before?.aliases.first { $0.name == name }
+                return AliasPlan(name: name, usage: known?.usage ?? AliasUsage())
+            })
     }
 
     /// Certificates with the same names form one set, so that ECDSA and RSA stand side by side.
@@ -86,9 +95,11 @@ extension SnapshotCompiler {
             var keyTypes: Set<String>
             var members: [ShownCertificate]
         }
+        let known = Set(
+            tenant.domains.map(\.value) + tenant.services.flatMap(\.hosts).map(\.value.name))
         var groups: [Group] = []
         for files in tenant.certificates {
-            guard let shown = work.shown(files, of: tenant.name) else {
+            guard let shown = work.shown(files, of: tenant.name, known) else {
                 work.tenantsInDoubt.insert(tenant.name)
                 continue
             }
@@ -145,6 +156,15 @@ struct CertificateNames: Hashable {
     }
 
     var isEmpty: Bool { self.exact.isEmpty && self.wildcards.isEmpty }
+
+    /// The same, in the memory of those that are known already.
+    func sharing(_ known: Set<HostName>) -> CertificateNames {
+        func shared(_ name: HostName) -> HostName {
+            known.firstIndex(of: name).map { known[$0] } ?? name
+        }
+        return CertificateNames(
+            exact: self.exact.map(shared), wildcards: self.wildcards.map(shared))
+    }
 }
 
 extension SnapshotCompiler {
@@ -172,6 +192,16 @@ extension SnapshotCompiler {
 }
 
 extension Compilation {
+    /// The aliases of a tenant, also those whose time is over.
+    func aliases(of tenant: Configuration.Tenant, _ plan: TenantPlan) -> [AliasFacts] {
+        tenant.aliases.map { alias in
+            let routed = plan.aliases.first { $0.name == alias.name.value }
+            return AliasFacts(
+                name: alias.name.value, until: alias.until, usage: routed?.usage ?? AliasUsage(),
+                isRouted: routed != nil)
+        }
+    }
+
     /// A certificate with its key, read and checked.
     struct Pair {
         var content: CertificateContent
@@ -180,8 +210,10 @@ extension Compilation {
     }
 
     /// A certificate of the registry, or of files; nil, with a problem, where it cannot be used.
+    ///
+    /// `known` are names that the tenant's routes keep in any case.
     mutating func shown(
-        _ files: Configuration.CertificateFiles, of tenant: String
+        _ files: Configuration.CertificateFiles, of tenant: String, _ known: Set<HostName>
     ) -> ShownCertificate? {
         guard let stored = self.storedCertificates[files.chain.path] else {
             return self.pair(files, tenant: tenant, kind: "listener").map { pair in
@@ -193,13 +225,9 @@ extension Compilation {
             }
         }
         self.judgeValidity(notBefore: stored.notBefore, notAfter: stored.notAfter, files)
-        self.certificateEnds[tenant, default: []].append(
-            MetricsDirectory.CertificateEnd(
-                tenant: tenant, name: stored.names.first ?? "", kind: "listener",
-                notAfter: stored.notAfter))
         return ShownCertificate(
-            names: stored.names, keyType: stored.keyType, identity: [stored.chainDigest],
-            plan: CertificatePlan(sealed: stored.sealed))
+            names: stored.names.sharing(known), keyType: stored.keyType,
+            identity: [stored.chainDigest], plan: CertificatePlan(sealed: stored.sealed))
     }
 
     /// Reads a chain and its key; nil, with a problem, where they cannot be used.
@@ -245,13 +273,13 @@ extension Compilation {
         notBefore: Int64, notAfter: Int64, _ files: Configuration.CertificateFiles
     ) {
         let now = Int64(self.now.seconds)
-        let end = Timestamp(nanoseconds: UInt64(clamping: notAfter) * 1_000_000_000)
+        let end = Timestamp(seconds: notAfter)
         if notAfter < now {
             self.report(
                 .certificateExpired, files.chain.place, found: "it expired at \(end)",
                 expected: "a certificate that is valid now", remedy: "renew it")
         } else if notBefore > now {
-            let start = Timestamp(nanoseconds: UInt64(clamping: notBefore) * 1_000_000_000)
+            let start = Timestamp(seconds: notBefore)
             self.report(
                 .certificateExpired, files.chain.place, found: "it is not valid before \(start)",
                 expected: "a certificate that is valid now",

@@ -57,11 +57,18 @@ extension SnapshotCompiler {
 
 extension Compilation {
     /// Where an upstream is dialled; nowhere while its name leads nowhere.
+    ///
+    /// Names that a tenant of a registry has chosen do not lead to the router's own machine: who
+    /// answers for a name could reach with it what listens on loopback alone; nor to where the
+    /// router listens itself.
     fileprivate func addresses(of target: Configuration.Upstream.Target) -> [SocketAddress] {
         switch target {
         case .address(let address): [address]
         case .name(let name, let port):
-            (self.addresses[name] ?? []).map { .ip($0, port: port) }
+            (self.addresses[name] ?? []).filter { address in
+                guard self.isOfRegistry else { return true }
+                return !address.staysWithin && self.own?.contains(address, port) != true
+            }.map { .ip($0, port: port) }
         }
     }
 
@@ -82,7 +89,11 @@ extension Compilation {
         plan.rise = service.health.rise
         plan.fall = service.health.fall
         plan.path = service.health.path
-        plan.host = service.health.host ?? self.firstName(of: service, domain: domain)
+        switch plan.check {
+        case .http, .https, .tls:
+            plan.host = service.health.host ?? self.firstName(of: service, domain: domain)
+        case .off, .tcp, .greeting, .postgres: break
+        }
         plan.ejectAfter = service.health.ejectAfter
         plan.ejection = service.health.ejection.nanoseconds
         plan.ejectionMax = service.health.ejectionMax.nanoseconds

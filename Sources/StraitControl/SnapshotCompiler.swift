@@ -6,6 +6,7 @@
 
 package import StraitConfig
 package import StraitCore
+internal import StraitPosix
 package import StraitRouting
 package import StraitSnapshot
 internal import StraitTLS
@@ -72,6 +73,10 @@ package struct SnapshotCompiler: Sendable {
     package var descriptors: DescriptorLimit?
     /// Where this process answers `/webapi`; nil where it does not.
     package var webAPI: SocketAddress?
+    /// What its operators' listener shows; nil where it has none.
+    var operators: OperatorsAccess?
+    /// Tells the addresses of this machine.
+    package var interfaceAddresses: @Sendable () -> [IPAddress] = { Sockets.interfaceAddresses() }
     let ticketRoot: [UInt8]
     let load: @Sendable (String) throws -> [UInt8]
 
@@ -124,7 +129,8 @@ package struct SnapshotCompiler: Sendable {
                 access: configuration.accessPlan, sourceAddresses: configuration.sourceAddresses,
                 tickets: self.tickets(epoch),
                 portListener: self.compilePortListener(configuration), ports: tables.ports,
-                builtIn: self.builtIn(configuration)),
+                builtIn: self.builtIn(configuration),
+                operators: self.operatorsService(configuration)),
             tables: tables, series: self.series, warnings: work.sortedProblems,
             files: work.files.digests, backlogs: work.backlogs,
             addresses: addresses.filter { names.contains($0.key) })
@@ -159,6 +165,15 @@ extension SnapshotCompiler {
         work.addresses = addresses
         work.storedCertificates = change.certificates
         work.ports = change.ports
+        work.isOfRegistry = true
+        if change.tenants.contains(where: { !$0.upstreamNames.isEmpty }) {
+            work.own = OwnPlaces(configuration, interfaces: self.interfaceAddresses())
+        }
+        work.masksOthers = change.masksOthers
+        let before = (tables: self.tables, series: self.series)
+        for renaming in change.renamed where self.tables.rename(renaming) {
+            self.series.rename(renaming)
+        }
         var tables = self.tables
         var series = self.series
         for name in change.removed { series.remove(name) }
@@ -168,7 +183,7 @@ extension SnapshotCompiler {
             into: &tables,
             removing: change.removed.compactMap { tables.routes.tenantNumber(named: $0) }, &work)
         guard !work.problems.contains(where: { $0.severity == .error }) else {
-            self.series = series
+            (self.tables, self.series) = before
             throw ConfigurationRefused(problems: work.sortedProblems)
         }
         self.tables = tables
@@ -181,7 +196,8 @@ extension SnapshotCompiler {
             timeouts: old.timeouts, limits: old.limits, access: old.access,
             sourceAddresses: old.sourceAddresses, tickets: self.tickets(epoch),
             portListener: old.portListener, ports: tables.ports,
-            builtIn: self.builtIn(configuration))
+            builtIn: self.builtIn(configuration),
+            operators: self.operatorsService(configuration))
         compiled.tables = tables
         compiled.series = self.series
         compiled.warnings = work.sortedProblems
@@ -195,12 +211,16 @@ package struct TenantChange: Sendable {
     package var tenants: [Configuration.Tenant]
     /// Names of tenants that go with all that is theirs; unknown ones do nothing.
     package var removed: [String]
+    /// Tenants that get another name, in that order, before anything else.
+    package var renamed: [TenantRenaming] = []
     /// Reads what the tenants name as files.
     package var load: @Sendable (String) throws -> [UInt8]
     /// Certificates that are not read, by the path of their chain.
     package var certificates: [String: StoredCertificate]
     /// What the tenants' own ports are, by tenant.
     package var ports: [String: [PortKind: UInt16]] = [:]
+    /// Whether problems name no other tenant.
+    var masksOthers = false
 
     /// See the properties.
     package init(
@@ -229,6 +249,12 @@ struct Compilation {
     var ports: [String: [PortKind: UInt16]] = [:]
     /// What names of upstreams lead to.
     var addresses: [HostName: [IPAddress]] = [:]
+    /// Whether the tenants are a registry's, whose administrators may have written them.
+    var isOfRegistry = false
+    /// Where the router listens itself; nil where no name is to be judged by that.
+    var own: OwnPlaces?
+    /// Whether problems name no other tenant.
+    var masksOthers = false
     /// Certificates of the registry, by the path of their chain.
     var storedCertificates: [String: StoredCertificate] = [:]
     /// Tenants with a certificate that cannot be used: what it would have covered is not judged.

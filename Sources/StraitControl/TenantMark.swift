@@ -31,6 +31,7 @@ struct TenantMark: Hashable {
     }
 
     private let domains: [HostName]
+    private let aliases: [HostName]
     private let limits: [LimitSet?]
     private let certificates: [ContentDigest]
     private let services: [Service]
@@ -38,6 +39,7 @@ struct TenantMark: Hashable {
     /// `services` are in the order in which they are configured.
     init(_ tenant: TenantPlan, _ services: [ServicePlan], _ configured: Configuration.Tenant) {
         self.domains = configured.domains.map(\.value)
+        self.aliases = tenant.aliases.map(\.name)
         self.limits = [tenant.limits?.whole, tenant.limits?.perSource]
         self.certificates = tenant.certificates.sets.map(\.id)
         self.services = zip(services, configured.services).map { service, keys in

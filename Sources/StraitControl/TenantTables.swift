@@ -48,10 +48,27 @@ package struct TenantTables: Sendable {
     }
 
     /// Every name that an upstream is looked up by.
-    var upstreamNames: Set<HostName> {
-        var names: Set<HostName> = []
-        self.facts.visit { names.formUnion($1.upstreamNames) }
-        return names
+    var upstreamNames: Set<HostName> { Set(self.upstreamNameCounts.keys) }
+
+    /// The same, with how many tenants have it.
+    var upstreamNameCounts: [HostName: Int] {
+        var counts: [HostName: Int] = [:]
+        self.facts.visit { _, facts in
+            for name in Set(facts.upstreamNames) { counts[name, default: 0] += 1 }
+        }
+        return counts
+    }
+
+    /// The names that the upstreams of a tenant are looked up by.
+    func upstreamNames(of tenant: String) -> Set<HostName> {
+        let facts = self.routes.tenantNumber(named: tenant).flatMap { self.facts.element($0) }
+        return Set(facts?.upstreamNames ?? [])
+    }
+
+    /// What a tenant's limits count, they count from now on.
+    func useLimits(of tenant: String) {
+        guard let plan = self.tenant(named: tenant) else { return }
+        plan.usage.use(plan.limits)
     }
 }
 
@@ -63,10 +80,14 @@ package struct TenantFacts: Sendable {
     package var mark: Int
     /// Names that its upstreams are looked up by.
     package var upstreamNames: [HostName]
-    /// Its certificates, for their gauges.
+    /// What each of them led to when the tenant was compiled.
+    package var upstreamAddresses: [[IPAddress]] = []
+    /// Its certificates that are files, for their gauges.
     package var certificateEnds: [MetricsDirectory.CertificateEnd]
     /// Its own ports, also those that lead nowhere.
     package var ports: [PortKind: UInt16] = [:]
+    /// Names that it had.
+    package var aliases: [AliasFacts] = []
 }
 
 extension CompiledConfiguration {
@@ -80,4 +101,16 @@ extension CompiledConfiguration {
         }
         return changed + before.count
     }
+}
+
+/// What the control plane needs to know of an alias.
+package struct AliasFacts: Sendable {
+    /// The name.
+    package var name: HostName
+    /// Seconds since 1970; nil: it stays.
+    package var until: UInt64?
+    /// Who uses it.
+    package var usage: AliasUsage
+    /// Whether it led somewhere when it was compiled.
+    package var isRouted: Bool
 }

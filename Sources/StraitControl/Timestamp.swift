@@ -8,6 +8,14 @@ package struct Timestamp: Hashable, Comparable, Sendable, CustomStringConvertibl
     /// - Parameter nanoseconds: Nanoseconds since 1970-01-01T00:00:00Z.
     package init(nanoseconds: UInt64) { self.nanoseconds = nanoseconds }
 
+    /// - Parameter seconds: Seconds since 1970; before that it is 1970, beyond 2554 it is then, as
+    ///   a certificate may say any year.
+    package init(seconds: Int64) {
+        let (nanoseconds, isOver) = UInt64(clamping: seconds)
+            .multipliedReportingOverflow(by: 1_000_000_000)
+        self.nanoseconds = isOver ? .max : nanoseconds
+    }
+
     /// Whole seconds, for the wire formats that count in seconds.
     package var seconds: UInt64 { self.nanoseconds / 1_000_000_000 }
 

@@ -130,9 +130,9 @@ package enum Limits {
     /// How long accepting pauses after the descriptors ran out.
     package static let acceptPauseNanoseconds: UInt64 = 100_000_000
     /// Descriptors kept back for what is neither a connection, a pipe, a worker nor a listener:
-    /// ``adminConnectionsMax``, ``webAPIConnectionsMax``, ``healthChecksMax``, and
+    /// ``adminConnectionsMax`` twice, ``webAPIConnectionsMax``, ``healthChecksMax``, and
     /// ``descriptorsOfControlPlane``.
-    package static let descriptorsReserved = 272
+    package static let descriptorsReserved = 336
     /// Descriptors of the control plane at most: standard streams, signals, the runtime's own, logs
     /// and their threads, the operators' socket and that of `/webapi` with their loops, and files
     /// while they are read.
@@ -201,6 +201,16 @@ package enum Limits {
     ///
     /// Beyond: it goes live, and the addresses come when they come.
     package static let nameFirstAnswers = Duration.seconds(3)
+    /// How long a name is looked up for a change that may come to nothing.
+    package static let nameTrial = Duration.seconds(60)
+    /// Names that are looked up at once, of as many tenants; a thread each.
+    ///
+    /// Beyond: they wait, and tenants take turns.
+    package static let nameLookUpsAtOnce = 8
+    /// Names that the upstreams of a tenant of a registry are looked up by.
+    ///
+    /// Beyond: a change is refused.
+    package static let upstreamNamesPerTenantMax = 64
 
     // MARK: Port leases
 
@@ -222,6 +232,11 @@ package enum Limits {
     /// (TIME_WAIT, 60 s).
     package static let portQuarantineMin = Duration.seconds(120)
 
+    /// How often ports are tried again that a tenant was refused, or that could not be opened.
+    package static let portRetry = Duration.seconds(10)
+    /// Ports that could not be opened of which the status tells why; their number it tells of all.
+    package static let closedPortsTold = 100
+
     // MARK: Operators
 
     /// The name of a row of a store.
@@ -240,7 +255,7 @@ package enum Limits {
     ///
     /// Beyond: refused.
     package static let storePageRowsMax = 1000
-    /// Connections to the operators' socket that are open at once.
+    /// Connections to the operators' socket that are open at once, and as many by their listener.
     ///
     /// Beyond: they wait in the kernel's queue until one ends.
     package static let adminConnectionsMax = 64
@@ -269,42 +284,6 @@ package enum Limits {
     ///
     /// Beyond: 400, and the connection is closed.
     package static let adminHeadBytesMax = 16 * 1024
-
-    // MARK: Certificates
-
-    /// How long the installation's authority is good; also the most that any of its certificates
-    /// may be.
-    package static let authorityValidity = Duration.seconds(3652 * 86_400)
-    /// How long a certificate of the installation's authority is good, where nobody says.
-    package static let certificateValidity = Duration.seconds(90 * 86_400)
-    /// The least that may be said instead.
-    package static let certificateValidityMin = Duration.seconds(60)
-    /// How long before it was made a certificate is good already, for clocks that are behind.
-    package static let certificateBackdatingSeconds: Int64 = 3600
-    /// Names of a certificate, issued or uploaded; as many as Let's Encrypt takes.
-    ///
-    /// Beyond: refused.
-    package static let certificateNamesMax = 100
-    /// Certificates of an uploaded chain; real ones have 2 to 4.
-    ///
-    /// Beyond: refused.
-    package static let uploadedCertificatesMax = 10
-    /// An uploaded chain as PEM.
-    ///
-    /// Beyond: refused.
-    package static let uploadedChainBytesMax = 64 * 1024
-    /// An uploaded key as PEM; RSA with 16,384 bits has 12 KB.
-    ///
-    /// Beyond: refused.
-    package static let uploadedKeyBytesMax = 16 * 1024
-    /// Key-encryption keys that a process has at once: the one that seals, and older ones.
-    ///
-    /// Beyond: refused.
-    package static let keyEncryptionKeysMax = 4
-    /// A secret that is sealed; private keys have less than 4 KiB.
-    ///
-    /// Beyond: refused.
-    package static let sealedBytesMax = 64 * 1024
 
     // MARK: What tenants' own names answer (`/webapi`)
 
@@ -336,6 +315,10 @@ package enum Limits {
     ///
     /// Beyond: it is closed; who asks for more connects again, and finds what has changed.
     package static let webAPIConnectionLifetime = Duration.seconds(60)
+    /// What one connection may send.
+    ///
+    /// Beyond: it is closed.
+    package static let webAPIConnectionBytesMax = 1024 * 1024
     /// Requests of one HTTP/2 connection at once.
     ///
     /// Beyond: the stream is refused.
@@ -461,6 +444,7 @@ package enum Limits {
     package static var violations: [String] {
         var found: [String] = []
         func require(_ holds: Bool, _ sentence: String) { if !holds { found.append(sentence) } }
+        require(nameFirstAnswers < nameTrial, "a name that is tried is there for its answer")
         require(peekBytesMax >= clientHelloBytesMax, "a whole hello fits the peek buffer")
         require(peekBytesMax >= proxyV2BytesMax, "a PROXY header fits the peek buffer")
         require(peekBytesMax >= httpHeadBytesMax, "an HTTP head fits the peek buffer")
@@ -477,6 +461,10 @@ package enum Limits {
         require(
             upgradeTimeoutMax + upgradeStepTimeout < adminAnswerTimeout,
             "an upgrade is told before its question ends")
+        require(watchersMax + topReadingsMax < adminConnectionsMax, "others find room beside")
+        require(
+            Duration.seconds(topSecondsMax) + .seconds(10) < adminAnswerTimeout,
+            "a reading of tenants is told before its question ends")
         require(
             cancelMissesPerSourceMax <= cancelMissesPerSecondMax,
             "one source alone does not reach the bound of all")
@@ -484,7 +472,7 @@ package enum Limits {
             idleTimeout <= kubernetesIdleTimeout, "Kubernetes may be silent for as long as others")
         require(lingerNanoseconds <= deliveryNanoseconds, "delivery may stall for once")
         require(
-            adminConnectionsMax + webAPIConnectionsMax + healthChecksMax
+            2 * adminConnectionsMax + webAPIConnectionsMax + healthChecksMax
                 + descriptorsOfControlPlane
                 <= descriptorsReserved,
             "operators' connections, checks and the control plane fit the reserve")

@@ -88,6 +88,8 @@ final class TLSFacts {
     var applicationProtocol: [UInt8]?
     var clientCommonName: String?
     var clientFingerprint: String?
+    /// DER; kept for the operators' API only.
+    var clientCertificate: [UInt8] = []
 }
 
 /// The machine that reads the first bytes: apart, since a connection outlives it and is kept small.
@@ -192,6 +194,9 @@ struct Connection: ~Copyable, SlabElement {
     var limitsBytes = false
     /// Whether it counts among the tenant's open connections.
     var countsForTenant = false
+    /// What its tenant's totals have of its bytes already.
+    var countedIn: UInt64 = 0
+    var countedOut: UInt64 = 0
     var revision: UInt64 = 0
 
     /// Why it ends; set once, when ending begins.

@@ -8,7 +8,8 @@ internal import StraitTLS
 /// The contexts of one worker.
 struct TLSContextCache {
     private enum Key: Hashable {
-        case downstream(policy: ContentDigest, certificates: ContentDigest)
+        case downstream(
+            policy: ContentDigest, certificates: ContentDigest, incarnation: UInt64)
         case upstream(policy: ContentDigest)
     }
 
@@ -31,7 +32,9 @@ struct TLSContextCache {
     mutating func downstream(
         _ service: ServicePlan, _ certificates: CertificateSet
     ) throws(TLSSetupError) -> TLSContext {
-        let key = Key.downstream(policy: service.policy, certificates: certificates.id)
+        let key = Key.downstream(
+            policy: service.policy, certificates: certificates.id,
+            incarnation: service.tenant.incarnation)
         let hasTickets = service.givesTickets && !self.tickets.root.isEmpty
         let epoch = hasTickets ? self.tickets.epoch : 0
         if let context = self.use(key, epoch) { return context }
@@ -63,10 +66,13 @@ struct TLSContextCache {
         }
     }
 
-    /// Another policy, which names its tenant, or another epoch: another key.
+    /// Another policy, which names its tenant, another tenant of that name, or another epoch:
+    /// another key.
     private func ticketKey(of service: ServicePlan, _ epoch: UInt64) -> [UInt8] {
-        let number = (0..<8).map { UInt8(truncatingIfNeeded: epoch >> UInt64(56 - 8 * $0)) }
-        return TLSTicketKey.derive(root: self.tickets.root, label: service.policy.bytes + number)
+        let numbers = [epoch, service.tenant.incarnation].flatMap { number in
+            (0..<8).map { UInt8(truncatingIfNeeded: number >> UInt64(56 - 8 * $0)) }
+        }
+        return TLSTicketKey.derive(root: self.tickets.root, label: service.policy.bytes + numbers)
     }
 
     /// A handshake of ours with this upstream, not begun.

@@ -42,7 +42,8 @@ extension Worker {
         }
     }
 
-    /// The counters with what open connections have moved so far.
+    /// The counters with what open connections have moved so far; their tenants' totals have it
+    /// then, too.
     private func metricsNow() -> WorkerMetrics {
         var metrics = self.metrics
         metrics.tlsContexts = self.contexts.count
@@ -59,6 +60,7 @@ extension Worker {
             }
             guard !connection.value.isRecorded else { continue }
             metrics.bytes[connection.value.metricsSlot, default: .init()].add(connection.value)
+            connection.value.countForTenant()
         }
         return metrics
     }
@@ -210,5 +212,18 @@ extension WorkerMetrics.Bytes {
         self.downstreamSent &+= connection.downstream.sent
         self.upstreamReceived &+= connection.upstream.received
         self.upstreamSent &+= connection.upstream.sent
+    }
+}
+
+extension Connection {
+    /// Gives its tenant's totals the bytes that they have not yet: when it ends, and when somebody
+    /// asks, so that relaying touches nothing that is shared.
+    mutating func countForTenant() {
+        guard let usage = self.service?.tenant.usage else { return }
+        let bytesIn = self.downstream.received
+        let bytesOut = self.downstream.sent
+        usage.moved(bytesIn: bytesIn &- self.countedIn, bytesOut: bytesOut &- self.countedOut)
+        self.countedIn = bytesIn
+        self.countedOut = bytesOut
     }
 }

@@ -33,7 +33,7 @@ package struct CertificateBundle: Sendable, Equatable {
         self.notBefore = Int64(leaf.notValidBefore.timeIntervalSince1970)
         self.notAfter = Int64(leaf.notValidAfter.timeIntervalSince1970)
         self.keyType = leaf.publicKey.typeName
-        self.fingerprint = hexadecimal(SHA256.hash(data: chain.first ?? []))
+        self.fingerprint = certificateFingerprint(chain.first ?? [])
         self.serialNumber = hexadecimal(leaf.serialNumber.bytes)
         self.issuer = leaf.issuer.description
         self.subject = leaf.subject.description
@@ -65,6 +65,11 @@ extension Certificate.PublicKey {
         }
         return Curve25519.Signing.PublicKey(self) != nil ? "ed25519" : "rsa"
     }
+}
+
+/// SHA-256 of a certificate, 64 lower-case hexadecimal digits.
+package func certificateFingerprint(_ der: [UInt8]) -> String {
+    hexadecimal(SHA256.hash(data: der))
 }
 
 /// Two lower-case digits for each byte.

@@ -88,6 +88,9 @@ extension CertificateOutline {
     /// Whether the key is RSA with less than 2048 bits.
     var isKeyWeak: Bool { self.modulusBits.map { $0 < Self.modulusBitsMin } ?? false }
 
+    /// Whether the key is RSA with more bits than ``modulusBitsMax``.
+    var isKeySlow: Bool { self.modulusBits.map { $0 > Self.modulusBitsMax } ?? false }
+
     /// Whether X509 can verify with both.
     var isSupported: Bool {
         let isKey =
@@ -101,6 +104,11 @@ extension CertificateOutline {
 
     /// What is usual since 2014; CA/Browser Forum Baseline Requirements §6.1.5.
     static let modulusBitsMin = 2048
+    /// What authorities issue at most.
+    ///
+    /// Time to sign grows by the third power, and a worker's other
+    /// tenants wait for it: 16,384 bits take 60 times as long as 4096.
+    static let modulusBitsMax = 4096
 
     /// With RSA (RFC 8017 appendix C), ECDSA (RFC 3279 §2.2.3) and DSA (§2.2.2).
     private static let weakSignatures: Set<ASN1ObjectIdentifier> = [

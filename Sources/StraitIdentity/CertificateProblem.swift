@@ -35,6 +35,7 @@ package struct CertificateProblem: Hashable, Sendable {
         case expired
         case notYetValid = "not_yet_valid"
         case weakKey = "weak_key"
+        case keyTooLarge = "key_too_large"
         case weakSignature = "weak_signature"
         case algorithmUnsupported = "algorithm_unsupported"
         // What loads it.

@@ -14,6 +14,13 @@ extension UploadCheck {
             if outline.isKeyWeak {
                 self.reportWeakKey(member.part, bits: outline.modulusBits ?? 0)
             }
+            if member.part == .certificate(1), outline.isKeySlow {
+                self.report(
+                    .keyTooLarge, member.part,
+                    found: "an RSA key of \(outline.modulusBits ?? 0) bits",
+                    expected: "at most \(CertificateOutline.modulusBitsMax), or ECDSA with P-256",
+                    remedy: "make a new key and have a certificate issued for it")
+            }
             // Nobody asks who signed a root: it is trusted or not.
             let isRoot = member.certificate.map { $0.issuer == $0.subject } ?? false
             if outline.isSignatureWeak, !isRoot {

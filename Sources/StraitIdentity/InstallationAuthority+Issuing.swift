@@ -2,7 +2,7 @@
 
 internal import Crypto
 internal import Foundation
-internal import StraitCore
+package import StraitCore
 internal import SwiftASN1
 internal import X509
 
@@ -13,19 +13,21 @@ extension InstallationAuthority {
     /// authority at the latest.
     ///
     /// - Parameters:
-    ///   - names: 1 to ``Limits/certificateNamesMax``; what stands there twice counts once.
+    ///   - names: At most ``Limits/certificateNamesMax``; what stands there twice counts once.
+    ///   - addresses: IP addresses beside them, as many; one of both at least.
     ///   - now: Seconds since 1970.
     ///   - validity: A minute to ten years.
     /// - Returns: The certificate and its key; the authority keeps neither.
     /// - Throws: ``IdentityError/refused(_:)`` or ``IdentityError/notInForce(_:)``.
     package func issue(
-        for names: [CertificateName], now: Int64,
+        for names: [CertificateName], addresses: [IPAddress] = [], now: Int64,
         validity: Duration = Limits.certificateValidity
     ) throws(IdentityError) -> CertificateBundle {
         var known: Set<CertificateName> = []
         let names = names.filter { known.insert($0).inserted }
-        guard (1...Limits.certificateNamesMax).contains(names.count) else {
-            throw .refused("\(names.count) names; expected 1 to \(Limits.certificateNamesMax)")
+        let count = names.count + addresses.count
+        guard (1...Limits.certificateNamesMax).contains(count) else {
+            throw .refused("\(count) names; expected 1 to \(Limits.certificateNamesMax)")
         }
         // The first that fits: browsers do not read it, but people do.
         let common = names.map(\.description)
@@ -34,8 +36,12 @@ extension InstallationAuthority {
             subject: {
                 guard let common else { return DistinguishedName() }
                 return try DistinguishedName { CommonName(common) }
-            }, alternatives: names.map { .dnsName($0.description) }, usage: .serverAuth,
-            names: names, now: now, validity: validity)
+            },
+            alternatives: names.map { .dnsName($0.description) }
+                + addresses.map {
+                    .ipAddress(ASN1OctetString(contentBytes: networkBytes($0)[...]))
+                },
+            usage: .serverAuth, names: names, now: now, validity: validity)
     }
 
     /// A client certificate for a person or program at the operator API, with a new key.
@@ -90,4 +96,12 @@ extension InstallationAuthority {
             throw .unusable("the certificate cannot be made: \(error)")
         }
     }
+}
+
+/// 4 or 16 bytes, RFC 5280 §4.2.1.6.
+private func networkBytes(_ address: IPAddress) -> [UInt8] {
+    let bytes = [address.high, address.low].flatMap { half in
+        (0..<8).map { UInt8(truncatingIfNeeded: half >> UInt64(56 - 8 * $0)) }
+    }
+    return address.isIPv4 ? Array(bytes.suffix(4)) : bytes
 }

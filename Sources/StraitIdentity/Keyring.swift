@@ -20,8 +20,6 @@ package struct SealedPlace: Hashable, Sendable, CustomStringConvertible {
         case authority = "authority key"
         /// The key of a certificate that is shown to downstreams or upstreams.
         case certificate = "certificate key"
-        /// A part of the snapshot on the disk.
-        case snapshot
     }
 
     /// What it is for.
@@ -151,15 +149,6 @@ package struct Keyring: Sendable, CustomStringConvertible {
     /// - Throws: ``SealingError`` where it was not sealed in this format at all.
     package func isCurrent(_ sealed: [UInt8]) throws(SealingError) -> Bool {
         try Self.identifier(of: sealed) == self.first.identifier
-    }
-
-    /// Whether one of the keys has sealed this; what is damaged is found when it is opened.
-    ///
-    /// - Throws: ``SealingError`` where it was not sealed in this format at all, or with another
-    ///   key.
-    package func checkSealer(of sealed: [UInt8]) throws(SealingError) {
-        let identifier = try Self.identifier(of: sealed)
-        guard self.keys[identifier] != nil else { throw .otherKey(identifier) }
     }
 
     /// Which keys, not what they are.

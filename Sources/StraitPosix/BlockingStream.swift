@@ -41,6 +41,13 @@ package struct BlockingStream: ~Copyable {
         return try readSome(self.socket.number, bytesMax: bytesMax)
     }
 
+    /// Waits until there is something to receive, or room to send.
+    package func wait(forWriting: Bool) throws(PosixError) {
+        try Self.wait(
+            self.socket.number, for: Int16(forWriting ? POLLOUT : POLLIN),
+            milliseconds: self.timeoutMilliseconds)
+    }
+
     /// A connected descriptor that the caller owns.
     private static func connected(
         to address: SocketAddress, timeoutMilliseconds: Int32

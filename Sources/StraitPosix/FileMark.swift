@@ -1,4 +1,4 @@
-// Whether a file has changed, without reading it.
+// Whether a file has changed, or is another one, without reading it.
 
 internal import Glibc
 
@@ -22,4 +22,15 @@ package struct FileMark: Hashable, Sendable {
         let seconds = Int64(facts.st_mtim.tv_sec).multipliedReportingOverflow(by: 1_000_000_000)
         self.modified = seconds.partialValue &+ Int64(facts.st_mtim.tv_nsec)
     }
+}
+
+/// Which file there is, whatever its name: one lstat(2), so that a symbolic link is itself.
+///
+/// - Parameter path: Where it lies.
+/// - Returns: The file system that it is on, and its inode; nil where there is none, whatever the
+///   reason.
+package func fileNumber(at path: String) -> (device: Int, number: Int)? {
+    var facts = stat()
+    guard unsafe lstat(path, &facts) == 0 else { return nil }
+    return (Int(truncatingIfNeeded: facts.st_dev), Int(truncatingIfNeeded: facts.st_ino))
 }

@@ -54,6 +54,17 @@ package enum PortProbe {
         }
     }
 
+    /// Whether anybody is in the way, whoever it is: three system calls, where
+    /// ``obstacle(_:port:)`` may read the kernel's lists as well.
+    package static func isTaken(_ address: IPAddress, port: UInt16) -> Bool {
+        do throws(PosixError) {
+            try Sockets.tryBind(.ip(address, port: port))
+            return false
+        } catch {
+            return true
+        }
+    }
+
     /// The first listening socket in the way, of those that the kernel lists.
     private static func listener(_ address: IPAddress, _ port: UInt16) -> PortObstacle? {
         for file in ["/proc/self/net/tcp", "/proc/self/net/tcp6"] {

@@ -137,6 +137,12 @@ package struct PortPlanner: Sendable {
         }
     }
 
+    /// All that is leased to a tenant, or in quarantine because it had it, from the lowest port to
+    /// the highest.
+    package func known(of tenant: String) -> [UInt16] {
+        ((self.held[tenant] ?? []) + (self.former[tenant] ?? [])).sorted()
+    }
+
     /// How many ports are leased.
     package var leasedCount: Int { self.leases.count }
 

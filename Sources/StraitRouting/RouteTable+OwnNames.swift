@@ -14,6 +14,14 @@ extension RouteTable {
         return tenant
     }
 
+    /// What the services of a tenant claim besides `SERVICE.DOMAIN`; wildcards with their `*.`.
+    package func hosts(ofTenant tenant: Int) -> [String] {
+        self.services(ofTenant: tenant).flatMap { number in
+            let service = self.compiled.services[number]
+            return service.hosts.map { "\($0)" } + service.wildcards.map { "*.\($0)" }
+        }
+    }
+
     /// The own names of the tenant of that number, the first one first.
     package func ownNames(ofTenant tenant: Int) -> [HostName] {
         self.compiled.tenants.element(tenant)?.domains ?? []

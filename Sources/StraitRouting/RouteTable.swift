@@ -75,7 +75,7 @@ package struct RouteTable: Sendable {
         self.compiled = CompiledRules(seed: seed)
     }
 
-    private init(_ compiled: CompiledRules) { self.compiled = compiled }
+    init(_ compiled: CompiledRules) { self.compiled = compiled }
 
     /// - Parameters:
     ///   - rules: Tenants and services; decisions speak of them by index.

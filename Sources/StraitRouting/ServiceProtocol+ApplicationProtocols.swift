@@ -14,13 +14,21 @@ extension ServiceProtocol {
     /// MySQL also accepts ``OfferedProtocols/isMySQLVersion(_:in:)``. The `-ping` variants, which
     /// wrap the bytes in frames, are not served.
     package var defaultApplicationProtocols: [ApplicationProtocol] {
-        switch self {
-        case .web: [.http11]
-        case .kubernetes: [.http2, .http11]
-        case .ssh, .postgres, .mysql, .tcp:
-            WrappedProtocol.all.filter { $0.serviceProtocol == self }.map(\.id)
-        }
+        Self.defaults[self] ?? []
     }
+
+    /// Made once: there may be very many services.
+    private static let defaults = Dictionary(
+        uniqueKeysWithValues: ServiceProtocol.allCases.map { service in
+            let protocols: [ApplicationProtocol] =
+                switch service {
+                case .web: [.http11]
+                case .kubernetes: [.http2, .http11]
+                case .ssh, .postgres, .mysql, .tcp:
+                    WrappedProtocol.all.filter { $0.serviceProtocol == service }.map(\.id)
+                }
+            return (service, protocols)
+        })
 }
 
 /// An ALPN identifier that names a protocol by itself, so that a tenant's own name suffices with

@@ -42,6 +42,6 @@ package final class BuiltInPlan: Sendable {
             metricsSlot: self.metricsSlot, tenant: tenant, name: Self.name,
             serviceProtocol: .web, mode: .terminate, applicationProtocols: Self.offered,
             clientCertificate: .none, policy: Self.policy, upstreams: [self.upstream],
-            connectAttempts: 1, idleTimeout: self.idleTimeout)
+            connectAttempts: 1, idleTimeout: self.idleTimeout, isBuiltIn: true)
     }
 }

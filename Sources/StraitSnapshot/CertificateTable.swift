@@ -18,6 +18,8 @@ package struct CertificatePEM: Sendable {
 
 /// A certificate whose key is sealed until a worker makes its first context with it.
 package protocol SealedCertificate: Sendable {
+    /// The last second of its validity, since 1970.
+    var notAfter: Int64 { get }
     /// The chain and its key; asked by workers, on any thread, without waiting.
     ///
     /// - Throws: ``CertificateNotOpened`` where the key cannot be had.
@@ -48,6 +50,11 @@ package final class CertificatePlan: Sendable {
 
     /// Takes what a registry has; whether it fits was checked before it came there.
     package init(sealed: any SealedCertificate) { self.source = .sealed(sealed) }
+
+    /// Of what a registry has: the last second of its validity, since 1970.
+    package var notAfter: Int64? {
+        if case .sealed(let certificate) = self.source { certificate.notAfter } else { nil }
+    }
 
     /// The chain and its key.
     ///

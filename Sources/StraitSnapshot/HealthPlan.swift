@@ -46,6 +46,9 @@ package struct HealthPlan: Hashable, Sendable {
     /// How long the share of an address that comes back grows, in nanoseconds.
     package var slowStart: UInt64
 
+    /// That of services that say nothing about it.
+    static let standard = HealthPlan()
+
     /// The defaults of ``Limits``: nothing is asked.
     package init() {
         self.check = .off

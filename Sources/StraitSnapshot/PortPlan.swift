@@ -28,3 +28,17 @@ package struct PortPlan: Sendable {
     /// Whether the kernel may keep connections to itself until their first bytes have come.
     package var defersAccept: Bool { self.serverFirst == nil && self.protocols != .raw }
 }
+
+extension Snapshot {
+    /// A tenant's own port as a listener; nil where nobody has it, or it leads nowhere.
+    package func listener(ofPort port: UInt16) -> ListenerPlan? {
+        guard var listener = self.portListener, let plan = self.ports.element(Int(port)),
+            case .ip(let address, _) = listener.address
+        else { return nil }
+        listener.address = .ip(address, port: port)
+        listener.protocols = plan.protocols
+        listener.scope = plan.scope
+        listener.serverFirst = plan.serverFirst
+        return listener
+    }
+}

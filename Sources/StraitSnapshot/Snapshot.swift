@@ -43,6 +43,8 @@ package final class Snapshot: Sendable {
     package let tickets: TicketSecrets
     /// What tenants' own names lead to over HTTPS; nil: nowhere.
     package let builtIn: BuiltInPlan?
+    /// What operators' listeners lead to; nil: nowhere.
+    package let operators: ServicePlan?
 
     /// One whole revision; the indices in `routes` must lie within `services` and `tenants`.
     package init(
@@ -51,7 +53,7 @@ package final class Snapshot: Sendable {
         timeouts: Timeouts, limits: EngineLimits, access: AccessPlan,
         sourceAddresses: [IPAddress] = [], tickets: TicketSecrets = TicketSecrets(),
         portListener: ListenerPlan? = nil, ports: SlotTable<PortPlan> = SlotTable(),
-        builtIn: BuiltInPlan? = nil
+        builtIn: BuiltInPlan? = nil, operators: ServicePlan? = nil
     ) {
         self.portListener = portListener
         self.ports = ports
@@ -68,6 +70,19 @@ package final class Snapshot: Sendable {
         self.sourceAddresses = sourceAddresses
         self.tickets = tickets
         self.builtIn = builtIn
+        self.operators = operators
+        self.shared = Dictionary(
+            grouping: listeners.compactMap(\.sharedAddress), by: \.port
+        ).mapValues { $0.map(\.address) }
+    }
+
+    /// By port: addresses where connections of every tenant arrive, without a header before them.
+    private let shared: [UInt16: [IPAddress]]
+
+    /// Whether connections of every tenant arrive there.
+    package func isShared(_ address: IPAddress, _ port: UInt16) -> Bool {
+        let any = [IPAddress(v4: 0), IPAddress(high: 0, low: 0)]
+        return self.shared[port]?.contains { $0 == address || any.contains($0) } ?? false
     }
 
     /// The sources that can reach `address`.
@@ -189,6 +204,15 @@ package struct ListenerPlan: Hashable, Sendable {
     package var serverFirst: ServerFirst?
     /// Plain HTTP is answered with a redirect to https instead of 400.
     package var redirectsToHTTPS: Bool
+    /// Leads to ``Snapshot/operators``, whatever the name.
+    package var isForOperators: Bool
+
+    fileprivate var sharedAddress: (address: IPAddress, port: UInt16)? {
+        guard case .ip(let address, let port) = self.address, self.proxyHeader == .absent,
+            self.scope.tenant == nil, self.scope.service == nil
+        else { return nil }
+        return (address, port)
+    }
 
     /// What a silent downstream is taken to speak, and when.
     package struct ServerFirst: Hashable, Sendable {
@@ -207,7 +231,8 @@ package struct ListenerPlan: Hashable, Sendable {
     package init(
         id: Int, name: String, address: SocketAddress, protocols: ListenerProtocols,
         proxyHeader: ProxyHeader = .absent, scope: ListenerScope = ListenerScope(),
-        serverFirst: ServerFirst? = nil, redirectsToHTTPS: Bool = false
+        serverFirst: ServerFirst? = nil, redirectsToHTTPS: Bool = false,
+        isForOperators: Bool = false
     ) {
         self.id = id
         self.name = name
@@ -217,6 +242,7 @@ package struct ListenerPlan: Hashable, Sendable {
         self.scope = scope
         self.serverFirst = serverFirst
         self.redirectsToHTTPS = redirectsToHTTPS
+        self.isForOperators = isForOperators
     }
 }
 
@@ -224,6 +250,8 @@ package struct ListenerPlan: Hashable, Sendable {
 package final class TenantPlan: Sendable {
     /// As configured; unique among the tenants, and the `tenant` of records and metrics.
     package let name: String
+    /// Tells it from others that had its name before and are gone; 0 for one of a file.
+    package let incarnation: UInt64
     /// Certificates that this tenant's names are served with.
     package let certificates: CertificateTable
     /// PEM of the authorities that this tenant's people are verified against; empty for none.
@@ -232,6 +260,8 @@ package final class TenantPlan: Sendable {
     package let limits: TenantLimits?
     /// Counts this tenant's open connections over all workers and revisions.
     package let usage: TenantUsage
+    /// Names that it had, and that still lead to it.
+    package let aliases: [AliasPlan]
 
     /// Connections that may be open at once over all workers; 0 means no limit.
     package var connectionsMax: Int { self.limits?.whole.connections ?? 0 }
@@ -242,14 +272,17 @@ package final class TenantPlan: Sendable {
 
     /// A tenant; without `limits` one that has none.
     package init(
-        name: String, certificates: CertificateTable, clientAuthoritiesPEM: [UInt8],
-        limits: TenantLimits? = nil, usage: TenantUsage
+        name: String, incarnation: UInt64 = 0, certificates: CertificateTable,
+        clientAuthoritiesPEM: [UInt8],
+        limits: TenantLimits? = nil, usage: TenantUsage, aliases: [AliasPlan] = []
     ) {
         self.name = name
+        self.incarnation = incarnation
         self.certificates = certificates
         self.clientAuthoritiesPEM = clientAuthoritiesPEM
         self.limits = limits
         self.usage = usage
+        self.aliases = aliases
     }
 }
 
@@ -284,11 +317,16 @@ package final class ServicePlan: Sendable {
     /// Addresses that are tried for one connection.
     package let connectAttempts: Int
     /// How the addresses are judged.
-    package let health: HealthPlan
+    package var health: HealthPlan { self.ownHealth?.value ?? .standard }
     /// Nanoseconds for one address; nil takes the snapshot's.
     package let connectTimeout: UInt64?
     /// Nanoseconds without a byte in either direction; nil takes the snapshot's.
     package let idleTimeout: UInt64?
+    /// Whether it is the operators' API, which is told the downstream's certificate.
+    package let isForOperators: Bool
+    /// Whether it is `/webapi`, which is told which of the tenants of a name it is.
+    package let isBuiltIn: Bool
+    private let ownHealth: Boxed<HealthPlan>?
 
     /// Whether TLS ends here within MySQL's own beginning, or around it.
     package var endsTLSOfMySQL: Bool { self.serviceProtocol == .mysql && self.mode.endsTLS }
@@ -303,7 +341,7 @@ package final class ServicePlan: Sendable {
         ticketLifetimeSeconds: UInt32 = UInt32(Limits.ticketLifetime.nanoseconds / 1_000_000_000),
         upstreams: [UpstreamPlan], connectAttempts: Int = Limits.connectAttempts,
         health: HealthPlan = HealthPlan(), connectTimeout: UInt64? = nil,
-        idleTimeout: UInt64? = nil
+        idleTimeout: UInt64? = nil, isForOperators: Bool = false, isBuiltIn: Bool = false
     ) {
         self.metricsSlot = metricsSlot
         self.tenant = tenant
@@ -318,9 +356,11 @@ package final class ServicePlan: Sendable {
         self.ticketLifetimeSeconds = ticketLifetimeSeconds
         self.upstreams = upstreams
         self.connectAttempts = connectAttempts
-        self.health = health
+        self.ownHealth = health == .standard ? nil : Boxed(health)
         self.connectTimeout = connectTimeout
         self.idleTimeout = idleTimeout
+        self.isForOperators = isForOperators
+        self.isBuiltIn = isBuiltIn
     }
 }
 
@@ -366,7 +406,7 @@ package final class UpstreamPlan: Sendable {
     /// Where it is dialled: an IP address and a port; names were resolved before.
     package let address: SocketAddress
     /// Nil: the bytes go as they are.
-    package let tls: TLS?
+    package var tls: TLS? { self.ownTLS?.value }
     /// Which PROXY header goes before all other bytes, if any.
     package let proxyHeader: ProxyHeaderVersion
     /// How much of the service's connections it gets beside the others, 1 to 256.
@@ -377,6 +417,7 @@ package final class UpstreamPlan: Sendable {
     package let name: HostName?
     /// Its load and health, over all workers and revisions.
     package let standing: UpstreamStanding
+    private let ownTLS: Boxed<TLS>?
 
     /// An address; without the optional arguments spoken to in plain text.
     package init(
@@ -386,11 +427,18 @@ package final class UpstreamPlan: Sendable {
     ) {
         self.metricsSlot = metricsSlot
         self.address = address
-        self.tls = tls
+        self.ownTLS = tls.map(Boxed.init)
         self.proxyHeader = proxyHeader
         self.weight = weight
         self.isBackup = isBackup
         self.name = name
         self.standing = standing
     }
+}
+
+/// What few of very many plans have: those without it pay for a reference alone.
+private final class Boxed<Value: Sendable>: Sendable {
+    let value: Value
+
+    init(_ value: Value) { self.value = value }
 }

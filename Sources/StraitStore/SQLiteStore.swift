@@ -12,11 +12,18 @@ package final class SQLiteStore: Store {
     private static let lookInterval = Duration.milliseconds(100)
 
     private let path: String
-    /// Of the file that is open: another one may lie at the path later.
-    private let file: Int?
+    /// The file that is open: another one may lie at the path later.
+    private let file: StorePlace?
+    /// What lies beside it: its log, and the index of that.
+    private let beside: [StorePlace]
+    /// By what it is known that nothing else was written over it.
+    private let mark: SQLiteFileMark
     private let pool: DatabasePool
     private let waiting = Mutex<[UInt64: AsyncStream<Void>.Continuation]>([:])
     private let lastWaiter = Mutex<UInt64>(0)
+
+    /// What lies beside the files that are open, and beside which.
+    private static let logs = Mutex<[StorePlace: StorePlace]>([:])
 
     /// Opens the file at `path`, or makes it, readable for its owner alone.
     ///
@@ -41,6 +48,7 @@ package final class SQLiteStore: Store {
                         atPath: path, contents: nil, attributes: [.posixPermissions: 0o600])
                 else { throw StoreError.unavailable("\(path) cannot be made") }
             }
+            try Self.checkLog(of: path)
             var configuration = GRDB.Configuration()
             configuration.busyMode = .timeout(lockSeconds)
             configuration.label = "store"
@@ -56,14 +64,38 @@ package final class SQLiteStore: Store {
             }
             self.path = path
             self.pool = try DatabasePool(path: path, configuration: configuration)
-            self.file = Self.fileNumber(path)
+            let file = StorePlace(path: path)
+            self.file = file
             let migrations = Self.migrations
             try migrations.migrate(self.pool)
             guard try self.pool.read({ try !migrations.hasBeenSuperseded($0) }) else {
                 throw StoreError.unavailable("\(path) was written by a newer program")
             }
+            self.beside = ["-wal", "-shm"].compactMap { StorePlace(path: path + $0) }
+            let beside = self.beside
+            Self.logs.withLock { logs in for place in beside { logs[place] = file } }
+            self.mark = SQLiteFileMark(path: path, file, self.pool)
         } catch {
             throw Self.failure(error)
+        }
+    }
+
+    deinit {
+        let beside = self.beside
+        Self.logs.withLock { logs in for place in beside { logs[place] = nil } }
+    }
+
+    /// SQLite would take the log of the file that lay there before for the log of this one
+    /// (sqlite.org/howtocorrupt.html §1.4).
+    private static func checkLog(of path: String) throws(StoreError) {
+        let file = StorePlace(path: path)
+        for ending in ["-wal", "-shm"] {
+            guard let place = StorePlace(path: path + ending),
+                let owner = Self.logs.withLock({ $0[place] }), owner != file
+            else { continue }
+            throw .unavailable(
+                "\(path) is another file now, and \(path)\(ending) is of the one before: move "
+                    + "that away, too, with whichever of -wal and -shm is there")
         }
     }
 
@@ -89,9 +121,23 @@ package final class SQLiteStore: Store {
 
     // MARK: Reading
 
+    /// As ``Store`` says: the file, while it is the one that lies at the path.
+    package var place: StorePlace? {
+        self.file.flatMap { $0 == StorePlace(path: self.path) ? $0 : nil }
+    }
+
+    /// - Throws: ``StoreError/unavailable(_:)`` where nobody finds the file any more: what is
+    ///   written to it does not last, and what others write is not read.
+    private func checkPlace() throws(StoreError) {
+        guard self.place != nil else {
+            throw .unavailable("\(self.path) was moved or removed; put it back")
+        }
+    }
+
     /// As ``Store`` says.
     package func revision() async throws(StoreError) -> UInt64 {
-        try await self.read { try Counter(of: $0).revision }
+        try self.checkPlace()
+        return try await self.read { try Counter(of: $0).revision }
     }
 
     /// As ``Store`` says.
@@ -118,7 +164,7 @@ package final class SQLiteStore: Store {
                         WHERE key \(comparison) ? AND key < ? ORDER BY key LIMIT ?
                         """),
                 arguments: [start, Self.end(of: prefix), limit + 1])
-            let rows = try found.prefix(limit).map(Self.stored)
+            let rows = found.prefix(limit).compactMap(Self.stored)
             return StorePage(
                 rows: rows, revision: try Counter(of: database).revision,
                 hasMore: found.count > limit)
@@ -136,7 +182,9 @@ package final class SQLiteStore: Store {
                         SELECT key, value, created, changed FROM row
                         WHERE key >= ? AND key < ? ORDER BY key
                         """), arguments: [prefix, Self.end(of: prefix)])
-            while let row = try rows.next() { take(try Self.stored(row)) }
+            while let row = try rows.next() {
+                if let stored = Self.stored(row) { take(stored) }
+            }
             return try Counter(of: database).revision
         }
     }
@@ -147,14 +195,12 @@ package final class SQLiteStore: Store {
     package func commit(
         _ writes: [StoreWrite], if conditions: [StoreCondition]
     ) async throws(StoreError) -> UInt64 {
-        try Self.check(writes, conditions)
-        // What is written to a file that nobody finds any more does not last.
-        guard self.file == Self.fileNumber(self.path) else {
-            throw .unavailable("\(self.path) was moved or removed; start the router again")
-        }
+        try StoreBounds.check(writes, conditions)
+        try self.checkPlace()
         let (revision, isNew) = try await self.write { database in
             try Self.hold(conditions, in: database)
             let revision = try Counter(of: database).revision + 1
+            guard revision <= Int64.max else { throw StoreError.corrupted("no revision is left") }
             var ordinal = 0
             for write in writes where try Self.perform(write, at: revision, ordinal, in: database) {
                 ordinal += 1
@@ -169,41 +215,12 @@ package final class SQLiteStore: Store {
         return revision
     }
 
-    private static func fileNumber(_ path: String) -> Int? {
-        // Whatever the reason: there is no file that could be the one that is open.
-        let attributes = try? FileManager.default.attributesOfItem(atPath: path)
-        return attributes?[.systemFileNumber] as? Int
-    }
-
-    private static func check(
-        _ writes: [StoreWrite], _ conditions: [StoreCondition]
-    ) throws(StoreError) {
-        guard (1...Limits.storeWritesMax).contains(writes.count),
-            conditions.count <= Limits.storeWritesMax
-        else {
-            throw .refused(
-                "\(writes.count) writes and \(conditions.count) conditions; expected 1 to "
-                    + "\(Limits.storeWritesMax) and no more than that")
-        }
-        guard Set(writes.map(\.key)).count == writes.count else {
-            throw .refused("a row is written twice in one commit")
-        }
-        for case .put(let key, let value) in writes where value.count > Limits.storeValueBytesMax {
-            throw .refused(
-                "\(key) has \(value.count) bytes; expected at most \(Limits.storeValueBytesMax)")
-        }
-    }
-
     private static func hold(_ conditions: [StoreCondition], in database: Database) throws {
         for condition in conditions {
             let changed = try Self.row(condition.key, in: database)?.changed
-            let holds =
-                switch condition {
-                case .absent: changed == nil
-                case .present: changed != nil
-                case .unchanged(_, let since): changed == since
-                }
-            guard holds else { throw StoreError.conflict(condition.key, changed: changed) }
+            guard condition.holds(changed: changed) else {
+                throw StoreError.conflict(condition.key, changed: changed)
+            }
         }
     }
 
@@ -263,6 +280,7 @@ package final class SQLiteStore: Store {
         defer { self.waiting.withLock { $0[waiter] = nil } }
         var next = wakes.makeAsyncIterator()
         while !Task.isCancelled {
+            try self.checkPlace()
             let found = try await self.read { try Self.commits(after: revision, limit, in: $0) }
             guard found.isEmpty else { return found }
             let look = Task {
@@ -276,32 +294,37 @@ package final class SQLiteStore: Store {
     }
 
     private static func commits(
-        after revision: UInt64, _ limit: Int, in database: Database
+        after older: UInt64, _ limit: Int, in database: Database
     ) throws -> [StoreCommit] {
         let counter = try Counter(of: database)
-        guard revision >= counter.compacted else {
+        // A revision that is still to come was another file's: this one is older, put back.
+        guard older >= counter.compacted, older <= counter.revision else {
             throw StoreError.compacted(oldest: counter.compacted)
         }
-        guard revision < counter.revision else { return [] }
-        let (last, isOver) = revision.addingReportingOverflow(UInt64(clamping: max(limit, 1)))
+        guard older < counter.revision else { return [] }
+        let (last, isOver) = older.addingReportingOverflow(UInt64(clamping: max(limit, 1)))
         let rows = try Row.fetchCursor(
             try database.cachedStatement(
                 sql: """
                     SELECT revision, key, value FROM change
                     WHERE revision > ? AND revision <= ? ORDER BY revision, ordinal
                     """),
-            arguments: [Int64(revision), isOver ? Int64.max : Int64(clamping: last)])
+            arguments: [Int64(older), isOver ? Int64.max : Int64(clamping: last)])
         var commits: [StoreCommit] = []
         while let row = try rows.next() {
-            let revision = UInt64(clamping: row["revision"] as Int64)
-            let change = StoreChange(
-                key: try RowKey(row["key"]), value: (row["value"] as Data?).map { Array($0) })
-            if commits.last?.revision == revision {
-                commits[commits.count - 1].changes.append(change)
-            } else {
-                commits.append(StoreCommit(revision: revision, changes: [change]))
+            let revision = UInt64(clamping: Int64.fromDatabaseValue(row["revision"]) ?? 0)
+            if commits.last?.revision != revision {
+                // Not all are kept: somebody took some out by hand.
+                guard revision == (commits.last?.revision ?? older) + 1 else {
+                    throw StoreError.compacted(oldest: counter.compacted)
+                }
+                commits.append(StoreCommit(revision: revision, changes: []))
             }
+            guard let key = Self.key(row) else { continue }
+            let value = Data.fromDatabaseValue(row["value"]).map { Array($0) }
+            commits[commits.count - 1].changes.append(StoreChange(key: key, value: value))
         }
+        guard !commits.isEmpty else { throw StoreError.compacted(oldest: counter.compacted) }
         return commits
     }
 
@@ -320,9 +343,11 @@ package final class SQLiteStore: Store {
             let row = try Row.fetchOne(
                 try database.cachedStatement(
                     sql: "SELECT revision, compacted FROM counter"))
-            guard let row else { throw StoreError.corrupted("there is no revision") }
-            self.revision = UInt64(clamping: row["revision"] as Int64)
-            self.compacted = UInt64(clamping: row["compacted"] as Int64)
+            guard let row, let revision = Int64.fromDatabaseValue(row["revision"]),
+                let compacted = Int64.fromDatabaseValue(row["compacted"])
+            else { throw StoreError.corrupted("there is no revision") }
+            self.revision = UInt64(clamping: revision)
+            self.compacted = UInt64(clamping: compacted)
         }
     }
 
@@ -331,14 +356,26 @@ package final class SQLiteStore: Store {
             try database.cachedStatement(
                 sql: "SELECT key, value, created, changed FROM row WHERE key = ?"),
             arguments: [key.description]
-        ).map(Self.stored)
+        ).flatMap(Self.stored)
     }
 
-    private static func stored(_ row: Row) throws -> StoredRow {
-        StoredRow(
-            key: try RowKey(row["key"]), value: Array(row["value"] as Data),
-            created: UInt64(clamping: row["created"] as Int64),
-            changed: UInt64(row["changed"] as Int64))
+    /// Nil for what no store has written.
+    ///
+    /// Somebody did by hand. It is left out, so that it stops nobody else's rows; a column of
+    /// another type would trap.
+    private static func stored(_ row: Row) -> StoredRow? {
+        guard let key = Self.key(row), let value = Data.fromDatabaseValue(row["value"]),
+            let created = Int64.fromDatabaseValue(row["created"]),
+            let changed = Int64.fromDatabaseValue(row["changed"])
+        else { return nil }
+        return StoredRow(
+            key: key, value: Array(value), created: UInt64(clamping: created),
+            changed: UInt64(clamping: changed))
+    }
+
+    private static func key(_ row: Row) -> RowKey? {
+        // Why it is none is nobody's concern: it is left out.
+        String.fromDatabaseValue(row["key"]).flatMap { try? RowKey($0) }
     }
 
     /// What is behind every key that begins with `prefix`; no key has this character.
@@ -347,6 +384,7 @@ package final class SQLiteStore: Store {
     private func read<Value: Sendable>(
         _ body: @escaping @Sendable (Database) throws -> Value
     ) async throws(StoreError) -> Value {
+        try self.mark.checkContent()
         do {
             return try await self.pool.read(body)
         } catch {
@@ -357,6 +395,7 @@ package final class SQLiteStore: Store {
     private func write<Value: Sendable>(
         _ body: @escaping @Sendable (Database) throws -> Value
     ) async throws(StoreError) -> Value {
+        try self.mark.checkContent()
         do {
             return try await self.pool.write(body)
         } catch {

@@ -7,6 +7,8 @@
 // Changes can be followed from any revision, in order and without a gap, until it is compacted.
 
 internal import StraitCore
+internal import StraitPosix
+internal import Synchronization
 
 /// A row as it is at a revision.
 package struct StoredRow: Hashable, Sendable {
@@ -125,8 +127,32 @@ package enum StoreError: Error, Hashable, Sendable {
     case cancelled
 }
 
+/// A file, whatever its name.
+package struct StorePlace: Hashable, Sendable {
+    /// The file system that it is on.
+    package var device: Int
+    /// Its inode.
+    package var number: Int
+
+    /// See the properties.
+    package init(device: Int, number: Int) {
+        self.device = device
+        self.number = number
+    }
+
+    /// The file at `path`; nil where there is none that could be found.
+    init?(path: String) {
+        guard let (device, number) = fileNumber(at: path) else { return nil }
+        self.init(device: device, number: number)
+    }
+}
+
 /// Rows under one revision.
 package protocol Store: Sendable {
+    /// Where the rows lie, as others find it: another one, another store. Nil where there is none
+    /// any more, as where its file was moved.
+    var place: StorePlace? { get }
+
     /// The newest revision; 0 where nothing was ever written.
     func revision() async throws(StoreError) -> UInt64
 
@@ -166,11 +192,59 @@ package protocol Store: Sendable {
     /// Waits until something was committed after `revision`, and returns the next commits, in
     /// order and without a gap; at most `limit`.
     ///
-    /// - Throws: ``StoreError/compacted(oldest:)`` where they are not all kept: load again.
+    /// - Throws: ``StoreError/compacted(oldest:)`` where they are not all kept, or the store has
+    ///   not come to `revision` yet, as an older one was put in its place: load again.
     func commits(
         after revision: UInt64, limit: Int
     ) async throws(StoreError) -> [StoreCommit]
 
     /// Forgets the commits up to `revision`; rows stay.
     func compact(through revision: UInt64) async throws(StoreError)
+}
+
+extension Store {
+    /// What `body` makes of each row whose key begins with `prefix`, in the order of their keys;
+    /// all of one revision.
+    ///
+    /// - Parameters:
+    ///   - prefix: Of the keys.
+    ///   - body: Nil: nothing. On another thread.
+    /// - Returns: The values, and the revision.
+    /// - Throws: ``StoreError`` where the store cannot be read.
+    package func collect<Value: Sendable>(
+        prefix: String, _ body: @escaping @Sendable (StoredRow) -> Value?
+    ) async throws(StoreError) -> (values: [Value], revision: UInt64) {
+        let found = Mutex<[Value]>([])
+        let revision = try await self.load(prefix: prefix) { row in
+            guard let value = body(row) else { return }
+            found.withLock { $0.append(value) }
+        }
+        return (found.withLock { $0 }, revision)
+    }
+
+    /// Commits writes in as many commits as they take, one after the other.
+    ///
+    /// - Parameters:
+    ///   - writes: In their order; perhaps none.
+    ///   - conditions: Of each of the commits.
+    /// - Throws: ``StoreError`` of the first that fails; those before it stay.
+    package func commitInSteps(
+        _ writes: [StoreWrite], if conditions: [StoreCondition] = []
+    ) async throws(StoreError) {
+        var rest = writes[...]
+        while !rest.isEmpty {
+            _ = try await self.commit(
+                Array(rest.prefix(Limits.storeWritesMax)), if: conditions)
+            rest = rest.dropFirst(Limits.storeWritesMax)
+        }
+    }
+}
+
+extension StorePage {
+    /// What stands behind `prefix` in the last row's key, where there are more rows behind it:
+    /// whether that row can be read or not.
+    package func next(behind prefix: String) -> String? {
+        guard self.hasMore, let last = self.rows.last else { return nil }
+        return String(last.key.description.dropFirst(prefix.count))
+    }
 }

@@ -18,12 +18,16 @@ package struct HTTPHead: Hashable, Sendable {
     /// How many bytes the head takes, its empty line included.
     package let length: Int
 
-    /// The host name that Host gives, without its port; nil when it is none.
+    /// The host name that the request is for, without its port; nil when it is none.
     ///
+    /// A target in absolute-form says it, whatever Host says (RFC 9112 §3.2.2); but there is one
+    /// Host in any case (§3.2).
     /// - Parameter input: What the head was read from.
     /// - Returns: The name in canonical form.
     package func hostName(in input: Span<UInt8>) -> HostName? {
-        guard let host, host.upperBound <= input.count else { return nil }
+        guard let field = self.host, max(field.upperBound, self.target.upperBound) <= input.count
+        else { return nil }
+        let host = self.targetAuthority(in: input) ?? field
         var end = host.upperBound
         while end > host.lowerBound, (0x30...0x39).contains(input[end - 1]) { end -= 1 }
         let hasPort = end > host.lowerBound && input[end - 1] == UInt8(ascii: ":")
@@ -34,6 +38,31 @@ package struct HTTPHead: Hashable, Sendable {
             return nil  // an address, or none: there is nothing to redirect to
         }
     }
+
+    /// Where `authority` lies in a target `scheme://authority/path`; nil in one of another form.
+    private func targetAuthority(in input: Span<UInt8>) -> Range<Int>? {
+        var start = self.target.lowerBound
+        while start < self.target.upperBound, Self.isOfScheme(input[start]) { start += 1 }
+        guard start > self.target.lowerBound else { return nil }
+        for byte in Self.schemeEnd {
+            guard start < self.target.upperBound, input[start] == byte else { return nil }
+            start += 1
+        }
+        var end = start
+        while end < self.target.upperBound, !Self.authorityEnds.contains(input[end]) { end += 1 }
+        return start..<end
+    }
+
+    /// RFC 3986 §3.1.
+    private static func isOfScheme(_ byte: UInt8) -> Bool {
+        switch byte | 0x20 {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"): true
+        default: (0x30...0x39).contains(byte) || [0x2B, 0x2D, 0x2E].contains(byte)
+        }
+    }
+
+    private static let schemeEnd = Array("://".utf8)
+    private static let authorityEnds = Array("/?#".utf8)
 }
 
 /// Why bytes are no request head.

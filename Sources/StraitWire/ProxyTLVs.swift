@@ -22,12 +22,17 @@ package enum ProxyTLVType {
     package static let tlsCommonName: UInt8 = 0x22
     /// PP2_SUBTYPE_SSL_CIPHER: as OpenSSL names it.
     package static let tlsCipher: UInt8 = 0x23
+    /// PP2_SUBTYPE_SSL_CLIENT_CERT: the downstream's certificate, DER.
+    package static let tlsCertificate: UInt8 = 0x28
     /// PP2_TYPE_NETNS: the name of a network namespace.
     package static let networkNamespace: UInt8 = 0x30
     /// Ours: the tenant's name.
     package static let tenant: UInt8 = 0xE5
     /// Ours: the region's name.
     package static let region: UInt8 = 0xE6
+    /// Ours: which of the tenants that had that name, a decimal number; said to our own processes
+    /// only.
+    package static let incarnation: UInt8 = 0xE7
 }
 
 /// What a sender says of the TLS connection that it ended (type 0x20).
@@ -38,6 +43,8 @@ package struct ProxyTLSFacts: Hashable, Sendable {
     package var cipher: [UInt8]
     /// The common name of the downstream's certificate.
     package var commonName: [UInt8]
+    /// The downstream's certificate, DER; said to our own processes only.
+    package var certificate: [UInt8]
     /// Whether the downstream showed a certificate over this connection.
     package var hasClientCertificate: Bool
     /// Whether that certificate was found good.
@@ -47,15 +54,17 @@ package struct ProxyTLSFacts: Hashable, Sendable {
     ///   - version: As OpenSSL names it; empty: not said.
     ///   - cipher: As OpenSSL names it; empty: not said.
     ///   - commonName: Of the downstream's certificate; empty: not said.
+    ///   - certificate: Of the downstream, DER; empty: not said.
     ///   - hasClientCertificate: Whether the downstream showed a certificate.
     ///   - isVerified: Whether it was found good.
     package init(
         version: [UInt8] = [], cipher: [UInt8] = [], commonName: [UInt8] = [],
-        hasClientCertificate: Bool = false, isVerified: Bool = false
+        certificate: [UInt8] = [], hasClientCertificate: Bool = false, isVerified: Bool = false
     ) {
         self.version = version
         self.cipher = cipher
         self.commonName = commonName
+        self.certificate = certificate
         self.hasClientCertificate = hasClientCertificate
         self.isVerified = isVerified
     }
@@ -97,6 +106,9 @@ package struct ProxyTLVs: Hashable, Sendable {
         if !facts.version.isEmpty { parts.append(ProxyTLVType.tlsVersion, facts.version) }
         if !facts.commonName.isEmpty { parts.append(ProxyTLVType.tlsCommonName, facts.commonName) }
         if !facts.cipher.isEmpty { parts.append(ProxyTLVType.tlsCipher, facts.cipher) }
+        if !facts.certificate.isEmpty {
+            parts.append(ProxyTLVType.tlsCertificate, facts.certificate)
+        }
         // PP2_CLIENT_SSL, _CERT_CONN, _CERT_SESS; then 0 for a certificate that was found good.
         var value: [UInt8] = [facts.hasClientCertificate ? 0x07 : 0x01, 0, 0, 0, 0]
         if !(facts.hasClientCertificate && facts.isVerified) { value[4] = 1 }
@@ -126,6 +138,7 @@ package struct ProxyTLVs: Hashable, Sendable {
             version: Array(parts.value(ProxyTLVType.tlsVersion) ?? []),
             cipher: Array(parts.value(ProxyTLVType.tlsCipher) ?? []),
             commonName: Array(parts.value(ProxyTLVType.tlsCommonName) ?? []),
+            certificate: Array(parts.value(ProxyTLVType.tlsCertificate) ?? []),
             hasClientCertificate: hasCertificate,
             isVerified: hasCertificate && value.dropFirst().prefix(4).allSatisfy { $0 == 0 })
     }

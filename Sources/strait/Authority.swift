@@ -123,12 +123,9 @@ struct AuthorityCommand: ParsableCommand {
 
         func run() throws {
             try confirm("remove authority \(self.name) of \(self.tenant)", self.yes)
-            let answer = try self.admin.ask(
-                RegistryWrite.self, "DELETE",
-                AdminOptions.place("authorities", of: self.tenant, self.name))
-            try self.format.write(answer) {
-                $0.text(what: "authority \(self.name) of \(self.tenant) removed")
-            }
+            try self.admin.remove(
+                AdminOptions.place("authorities", of: self.tenant, self.name),
+                what: "authority \(self.name) of \(self.tenant)", self.format)
         }
     }
 }

@@ -119,12 +119,9 @@ struct CertificateCommand: ParsableCommand {
 
         func run() throws {
             try confirm("remove certificate \(self.name) of \(self.tenant) and its key", self.yes)
-            let answer = try self.admin.ask(
-                RegistryWrite.self, "DELETE",
-                AdminOptions.place("certificates", of: self.tenant, self.name))
-            try self.format.write(answer) {
-                $0.text(what: "certificate \(self.name) of \(self.tenant) removed")
-            }
+            try self.admin.remove(
+                AdminOptions.place("certificates", of: self.tenant, self.name),
+                what: "certificate \(self.name) of \(self.tenant)", self.format)
         }
     }
 }
@@ -171,11 +168,7 @@ extension AdminOptions {
         _ body: some Encodable, to place: String, what: String, _ options: WriteOptions,
         _ format: FormatOptions
     ) throws {
-        let query = options.dryRun ? "?dry_run=true" : ""
-        let answer = try self.ask(
-            RegistryWrite.self, "PUT", place + query, body: try AnswerJSON.encode(body))
-        try format.write(answer) {
-            options.dryRun ? "it would be taken\n" : $0.text(what: what)
-        }
+        try self.write(
+            "PUT", place, body: try AnswerJSON.encode(body), what: what, options, format)
     }
 }

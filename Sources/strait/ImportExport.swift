@@ -129,15 +129,10 @@ struct AuditCommand: ParsableCommand {
 
     func run() throws {
         var entries: [AuditEntry] = []
-        var after: String?
-        repeat {
-            let query = after.map { "&after=\($0)" } ?? ""
-            let page = try self.admin.ask(Page.self, "GET", "/v1/audit?limit=500\(query)")
-            entries += page.entries.filter { entry in
-                self.tenant.map { entry.resource == "tenant/\($0)" } ?? true
-            }
-            after = page.next
-        } while after != nil
+        try self.admin.forEachPage(Page.self, "/v1/audit?limit=500") { page in
+            entries += page.entries.filter { $0.concerns(self.tenant) }
+            return page.next
+        }
         try self.format.write(entries) { entries in
             var table = TextTable("time", "actor", "action", "resource")
             for entry in entries {

@@ -60,12 +60,16 @@ struct StraitCommand: AsyncParsableCommand {
         version: BuildInformation.text,
         subcommands: [
             ServeCommand.self, CheckCommand.self, ExplainCommand.self, ConnectCommand.self,
-            StatusCommand.self, PortCommand.self, ConnectionCommand.self,
+            StatusCommand.self, TopCommand.self, WatchCommand.self, PortCommand.self,
+            NameCommand.self, RegionCommand.self,
+            RouterCommand.self,
+            ConnectionCommand.self,
             CertificateCommand.self,
             AuthorityCommand.self, ReloadCommand.self, UpgradeCommand.self,
             DrainCommand.self, HealthcheckCommand.self,
             TenantCommand.self, ServiceCommand.self, ExportCommand.self, ImportCommand.self,
-            AuditCommand.self, ConfigCommand.self, CompletionsCommand.self,
+            AuditCommand.self, OperatorCommand.self, WhoAmICommand.self, ConfigCommand.self,
+            CompletionsCommand.self,
         ])
 }
 

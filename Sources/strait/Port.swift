@@ -59,10 +59,11 @@ struct PortCommand: ParsableCommand {
 extension AnswerText {
     /// Leased ports as a table.
     package static func ports(_ rows: [PortListing]) -> String {
-        var table = TextTable("port", "region", "tenant", "kind", "state", "until")
+        var table = TextTable("port", "region", "tenant", "kind", "state", "until", "not open")
         for row in rows {
             table.add(
-                "\(row.port)", row.region, row.tenant, row.kind, row.state, row.until ?? "")
+                "\(row.port)", row.region, row.tenant, row.kind, row.state, row.until ?? "",
+                row.whyClosed ?? "")
         }
         return table.text
     }
@@ -72,5 +73,8 @@ extension AnswerText {
         "ports of \(ports.region)  \(ports.leased) leased  \(ports.free) free  "
             + "\(ports.quarantined) in quarantine  "
             + (ports.isSteered ? "one listener for all" : "a listener each") + "\n"
+            + (ports.waiting > 0 ? "  \(ports.waiting) tenants wait for ports\n" : "")
+            + (ports.closed > 0 ? "  \(ports.closed) ports could not be opened:\n" : "")
+            + ports.closedPorts.map { "    \($0.port)  \($0.reason)\n" }.joined()
     }
 }

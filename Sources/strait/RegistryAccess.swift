@@ -43,13 +43,39 @@ extension AdminOptions {
         _ name: String, _ document: TenantDocument, headers: [String: String],
         _ options: WriteOptions, _ format: FormatOptions
     ) throws {
+        try self.write(
+            "PUT", "/v1/tenants/\(Self.escaped(name))", headers: headers, body: document.json,
+            what: "tenant \(name)", options, format)
+    }
+
+    /// Asks for a change, and prints what came of it.
+    func write(
+        _ method: String, _ place: String, headers: [String: String] = [:], body: [UInt8],
+        what: String, _ options: WriteOptions, _ format: FormatOptions
+    ) throws {
         let query = options.dryRun ? "?dry_run=true" : ""
         let answer = try self.ask(
-            RegistryWrite.self, "PUT", "/v1/tenants/\(Self.escaped(name))\(query)",
-            headers: headers, body: document.json)
+            RegistryWrite.self, method, place + query, headers: headers, body: body)
         try format.write(answer) {
-            options.dryRun ? "it would be taken\n" : $0.text(what: "tenant \(name)")
+            options.dryRun ? "it would be taken\n" : $0.text(what: what)
         }
+    }
+
+    /// Takes something out, and prints what came of it.
+    func remove(_ place: String, what: String, _ format: FormatOptions) throws {
+        let answer = try self.ask(RegistryWrite.self, "DELETE", place)
+        try format.write(answer) { $0.text(what: "\(what) removed") }
+    }
+
+    /// Asks for a list, page by page; `take` returns the `next` of a page.
+    func forEachPage<Page: Decodable>(
+        _: Page.Type, _ list: String, _ take: (Page) -> String?
+    ) throws {
+        var after: String?
+        repeat {
+            let query = after.map { "&after=\(Self.escaped($0))" } ?? ""
+            after = take(try self.ask(Page.self, "GET", list + query))
+        } while after != nil
     }
 
     /// A document that the router has answered with.

@@ -141,12 +141,15 @@ struct ServeCommand: AsyncParsableCommand {
         }
         let socket = try AdminSocket(path: adminPath, takesOver: predecessor != nil)
         defer { socket.remove() }
-        let webAPISocket = try WebAPISocket(beside: socket)
+        let webAPISocket = try EngineSocket(.webAPI, beside: socket)
         defer { webAPISocket.remove() }
+        let operatorsSocket = try EngineSocket(.operators, beside: socket)
+        defer { operatorsSocket.remove() }
         let control = try ControlPlane(
             path: path, configuration: configuration, logger: logger,
             setup: UpgradeSetup(
-                admin: socket, passed: inherited, webAPI: webAPISocket.address),
+                admin: socket, passed: inherited, webAPI: webAPISocket.address,
+                operators: OperatorsAccess(address: operatorsSocket.address)),
             takingOverFrom: predecessor,
             serviceManager: ServiceManager(
                 environment: environment, process: processIdentifier()
@@ -158,12 +161,16 @@ struct ServeCommand: AsyncParsableCommand {
             try await control.start(configuration)
             let webAPI = WebAPI(
                 directory: control.webAPI, socket: webAPISocket, logger: logger)
+            let operators = Self.operators(control, socket, webAPI, logger)
             var groupLogger = logger
             groupLogger.logLevel = max(logger.logLevel, .warning)
             let group = ServiceGroup(
                 configuration: ServiceGroupConfiguration(
                     services: [
-                        .init(service: Self.operators(control, socket, webAPI, logger)),
+                        .init(service: operators),
+                        .init(
+                            service: RemoteAdminAPI(
+                                operators, socket: operatorsSocket, logger: logger)),
                         .init(service: webAPI),
                         .init(
                             service: control,
@@ -172,7 +179,9 @@ struct ServeCommand: AsyncParsableCommand {
             tasks.addTask {
                 await Self.obey(signals, control: control, group: group, logger: logger, log: log)
             }
+            tasks.addTask { await control.keepPresence() }
             try await group.run()
+            await control.leavePresence()
             tasks.cancelAll()
         }
     }

@@ -7,16 +7,17 @@ internal import StraitControl
 struct TenantCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "tenant",
-        abstract: "List, show, add, change and remove tenants of the registry.",
+        abstract: "List, show, add, change, rename and remove tenants of the registry.",
         discussion: """
             EXAMPLES
               strait tenant ls
-              strait tenant add acme --domain acme.example.com
+              strait tenant add acme --domain acme.example.com --region eu-central
               strait tenant set acme --domain acme.example.com --domain acme.example.org
               strait tenant show acme --format json | jq .services
+              strait tenant rename acme anvil --domain anvil.example.com
               strait tenant rm acme --yes
             """,
-        subcommands: [List.self, Show.self, Add.self, Set.self, Remove.self])
+        subcommands: [List.self, Show.self, Add.self, Set.self, Rename.self, Remove.self])
 
     struct List: ParsableCommand {
         static let configuration = CommandConfiguration(
@@ -74,6 +75,9 @@ struct TenantCommand: ParsableCommand {
             help: "A name of the tenant's own; its services are SERVICE.DOMAIN. May be repeated.")
         var domains: [String] = []
 
+        @Option(help: "The region where it is at home: its routers lease its usual ports.")
+        var region: String?
+
         @Option(help: "Open connections over all workers; 0 is no limit.")
         var connections: Int?
 
@@ -84,6 +88,7 @@ struct TenantCommand: ParsableCommand {
             if !self.domains.isEmpty {
                 try document.set("domains", to: TenantDocument.list(self.domains))
             }
+            if let region { try document.set("region", to: .text(region)) }
             let limits = [
                 ("connections", self.connections),
                 ("new_connections_per_second", self.newConnectionsPerSecond),
@@ -152,9 +157,9 @@ struct TenantCommand: ParsableCommand {
 
         func run() throws {
             try confirm("remove tenant \(self.name) with all that is its own", self.yes)
-            let answer = try self.admin.ask(
-                RegistryWrite.self, "DELETE", "/v1/tenants/\(AdminOptions.escaped(self.name))")
-            try self.format.write(answer) { $0.text(what: "tenant \(self.name) removed") }
+            try self.admin.remove(
+                "/v1/tenants/\(AdminOptions.escaped(self.name))", what: "tenant \(self.name)",
+                self.format)
         }
     }
 }

@@ -65,10 +65,11 @@ struct UpgradeCommand: ParsableCommand {
         let wish = Wish(
             program: self.binary.map { URL(fileURLWithPath: $0).path }, onlyOther: self.orReload,
             timeoutSeconds: self.timeout)
-        let (status, body) = try AdminOptions.request(
+        let asked = try self.admin.exchange(
             self.rollback ? "DELETE" : "POST", "/v1/upgrade",
-            body: self.rollback ? [] : try AnswerJSON.encode(wish), path: self.admin.path,
+            body: self.rollback ? [] : try AnswerJSON.encode(wish),
             milliseconds: Self.timeoutMilliseconds)
+        let (status, body) = (asked.status, asked.body)
         let answer: UpgradeAnswer
         do {
             answer = try AnswerJSON.decode(UpgradeAnswer.self, from: body)

@@ -277,10 +277,10 @@ extension EndToEnd {
             let port = try Loopback.freePort()
             let router = try await Router.start(
                 "few", Self.many(80, port: port, upstream: rig.web.tlsPort), in: rig.shell,
-                descriptors: 444)
+                descriptors: 508)
             let allowed = try await router.metric(
                 "strait_limit_capacity", [#"limit="connections""#])
-            #expect(allowed == 40, "444 without 272, 4 of workers, 80 listeners and 8 of pipes")
+            #expect(allowed == 40, "508 without 336, 4 of workers, 80 listeners and 8 of pipes")
             let hold = try Daemon.start(
                 "hold",
                 [
@@ -290,7 +290,7 @@ extension EndToEnd {
             try await hold.ready("it holds") { hold.log.contains("held") }
             #expect(hold.log.contains("held 40"), "\(hold.log)")
             let open = try await router.metric("process_open_fds")
-            #expect((40 * 2 + 60 + 80..<444).contains(Int(open)), "\(open)")
+            #expect((40 * 2 + 60 + 80..<508).contains(Int(open)), "\(open)")
             #expect(try await router.metric("strait_config_last_reload_successful") == 1)
             router.daemon.signal(SIGHUP)
             try await eventually("a reload can still read its file") {

@@ -1,5 +1,5 @@
 // README's command lines and what they print: against the binary's own account of its arguments,
-// and against what tools/quickstart runs and shows.
+// and against what tools/quickstart runs, on a router with its configuration.
 
 import Foundation
 import Testing
@@ -75,20 +75,20 @@ struct Readme: Sendable {
         self.quickstart = try read("tools/quickstart")
     }
 
-    /// The arguments of every `strait …` in a block or a span of code.
+    /// The arguments of every `strait …` in a block or a span of code, without what a comment says.
     var commandLines: [[Substring]] {
         let blocks = self.text.split(separator: "```", omittingEmptySubsequences: false)
         return blocks.enumerated().flatMap { index, block -> [Substring] in
             if index.isMultiple(of: 2) {
                 return block.matches(of: /`(strait [^`]*)`/).map(\.1)
             }
-            return block.matches(of: /(?:\$ |')(strait [^'\n]*)/).map(\.1)
+            return block.matches(of: /(?:\$ |')(strait (?:[^'\n #]| +(?!#))*)/).map(\.1)
         }.map { $0.split(separator: " ").dropFirst().map { $0 } }
     }
 
     /// What the block with quickstart's commands shows: each command with its output.
     var shown: [(command: Substring, output: [Substring])] {
-        guard let start = self.text.range(of: "```\n$ psql"),
+        guard let start = self.text.range(of: "```\n$ strait tenant add demo"),
             let end = self.text[start.upperBound...].range(of: "\n```")
         else { return [] }
         let lines = self.text[start.lowerBound..<end.lowerBound].dropFirst(4)
@@ -108,23 +108,20 @@ struct Readme: Sendable {
         self.quickstart.matches(of: /show "[^"]*" (?:\\\n\s*)?"((?:[^"\\]|\\.)*)"/).map {
             var line = String($0.1)
             for (from, to) in [
-                ("\\\"", "\""), ("$home/", ""), ("$strait", "strait"), ("$user@", ""),
+                ("\\\"", "\""), ("$admin", "--admin $home/admin.sock"), ("$home/", ""),
+                ("$strait", "strait"), ("$user@", ""),
                 ("$domain", "demo.localhost"), ("$port", "8443"), ("$pg_port", "10432"),
             ] { line = line.replacing(from, with: to) }
             return line
         }
     }
 
-    /// Quickstart's configuration, in another folder.
-    func configuration(home: String) throws -> String {
-        let start = try #require(self.quickstart.range(of: "strait.yaml\" <<END\n"))
-        let rest = self.quickstart[start.upperBound...]
-        var text = String(rest[..<(try #require(rest.range(of: "\nEND\n"))).lowerBound])
-        for (from, to) in [
-            ("$home", home), ("$domain", "demo.localhost"), ("$port", "8443"),
-            ("$ssh_port", "10022"), ("$pg_port", "10432"), ("$web_port", "10080"),
-        ] { text = text.replacing(from, with: to) }
-        return text + "\n"
+    /// Quickstart's configuration without its first lines, which each ``Router`` has.
+    func configuration(port: Int) throws -> String {
+        let start = try #require(self.quickstart.range(of: "\nregistry:"))
+        let rest = self.quickstart[start.lowerBound...]
+        let text = rest[..<(try #require(rest.range(of: "\nEND\n"))).lowerBound]
+        return text.replacing("$home/", with: "").replacing("$port", with: "\(port)") + "\n"
     }
 
     /// Whether `pattern`, in which … stands for anything, is `line`.
@@ -171,40 +168,57 @@ struct Readme: Sendable {
     @Test("shows commands that quickstart runs, letter by letter but for what … stands for")
     func quickstart() throws {
         let readme = try Readme()
-        #expect(readme.shown.count == 3)
-        #expect(readme.run.count == 6)
+        #expect(readme.shown.count == 5)
+        #expect(readme.run.count == 12)
         for (command, output) in readme.shown {
             #expect(readme.run.contains { Readme.fits(command, $0) }, "\(command)")
             #expect(!output.isEmpty)
         }
     }
+}
 
-    @Test("shows what explain says of quickstart's own configuration")
-    func explain() async throws {
-        let readme = try Readme()
-        let home = "\(NSTemporaryDirectory())/strait-readme-\(UUID().uuidString)"
-        try FileManager.default.createDirectory(atPath: home, withIntermediateDirectories: true)
-        let shell = Shell(directory: home)
-        try await shell.must([
-            "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
-            "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", "/CN=demo.localhost",
-            "-addext", "subjectAltName=DNS:demo.localhost,DNS:*.demo.localhost",
-            "-keyout", "\(home)/demo.key", "-out", "\(home)/demo.pem",
-        ])
-        try readme.configuration(home: home).write(
-            toFile: "\(home)/strait.yaml", atomically: true, encoding: .utf8)
-        let shown = try #require(readme.shown.last)
-        #expect(shown.command.hasPrefix("strait explain "))
-        let words = shown.command.split(separator: " ").dropFirst().map {
-            $0 == "strait.yaml" ? "\(home)/strait.yaml" : String($0)
+extension EndToEnd {
+    @Suite("README, against a router") struct ReadmeRouterTests {
+        @Test("shows what strait answers to quickstart's lines", .timeLimit(.minutes(1)))
+        func answers() async throws {
+            let rig = try EndToEnd.rig()
+            let readme = try Readme()
+            let port = try Loopback.freePort()
+            let router = try await Router.start(
+                "readme", try readme.configuration(port: port), in: rig.shell)
+            let asked = readme.shown.filter { $0.command.hasPrefix("strait ") }
+            #expect(asked.map { $0.command.split(separator: " ")[1] } == Self.commands)
+            for (command, shown) in asked {
+                let words = command.split(separator: " ").dropFirst().map {
+                    switch $0 {
+                    case "admin.sock": router.adminSocket
+                    case "8443": "\(port)"
+                    default: String($0)
+                    }
+                }
+                let output = try await rig.shell.must([Programs.strait] + words)
+                var printed = (output.standardError + output.text)
+                    .replacing("\(port)", with: "8443").replacing(
+                        router.adminSocket, with: "admin.sock"
+                    )
+                    .split(separator: "\n").map { Self.withoutFigures(String($0)) }[...]
+                for line in shown where line.trimmingCharacters(in: .whitespaces) != "…" {
+                    let place = printed.firstIndex {
+                        Readme.fits(Self.withoutFigures(String(line)), $0)
+                    }
+                    #expect(place != nil, "\(line)\nis not in\n\(output)")
+                    if let place { printed = printed[(place + 1)...] }
+                }
+            }
+            #expect(try await router.daemon.stop() == 0)
         }
-        let output = try await shell.must([Programs.strait] + words)
-        var printed = output.text.split(separator: "\n").map(String.init)[...]
-        for line in shown.output where !line.trimmingCharacters(in: .whitespaces).hasPrefix("…") {
-            let place = printed.firstIndex { Readme.fits(line, $0) }
-            #expect(place != nil, "\(line)\nis not in\n\(output.text)")
-            if let place { printed = printed[(place + 1)...] }
+
+        private static let commands: [Substring] = ["tenant", "service", "explain"]
+
+        /// What differs from run to run.
+        private static func withoutFigures(_ line: String) -> String {
+            line.replacing(/revision \d+/, with: "revision N")
+                .replacing(/after [\d.]+ ms/, with: "after N ms")
         }
-        try FileManager.default.removeItem(atPath: home)
     }
 }

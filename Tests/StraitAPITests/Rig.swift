@@ -7,6 +7,7 @@ import StraitConfig
 import StraitControl
 import StraitCore
 import StraitPosix
+import StraitState
 import Synchronization
 import Testing
 
@@ -20,6 +21,7 @@ struct Rig {
     private let folder: URL
     private let delivery: Task<Void, Never>
     private let answering: Task<Void, any Error>
+    private let answeringRemote: Task<Void, any Error>
 
     static let configuration = """
         region: local
@@ -43,7 +45,8 @@ struct Rig {
         configuration.components(separatedBy: "tenants:")[0] + "registry: { path: registry.db }\n"
 
     init(
-        bounds: AdminAPI.Bounds = AdminAPI.Bounds(), _ text: String = Self.configuration
+        bounds: AdminAPI.Bounds = AdminAPI.Bounds(), _ text: String = Self.configuration,
+        lookUp: @escaping NameWatcher.LookUp = { _ in (.none, .none) }
     ) async throws {
         self.folder = FileManager.default.temporaryDirectory
             .appendingPathComponent("a-\(UInt32.random(in: 0 ... .max))")
@@ -54,22 +57,30 @@ struct Rig {
         let read = ConfigurationReader().read(path: file.path)
         let configuration = try #require(read.configuration)
         let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+        self.path = self.folder.appendingPathComponent("s").path
+        let socket = try AdminSocket(path: self.path)
+        let operators = try EngineSocket(.operators, beside: socket)
         let control = try ControlPlane(
             path: file.path, configuration: configuration, logger: logger,
-            logLinesDropped: { 0 })
+            setup: UpgradeSetup(operators: OperatorsAccess(address: operators.address)),
+            lookUp: lookUp, logLinesDropped: { 0 })
         self.control = control
         self.delivery = Task { await control.deliverReports() }
         try await control.start(configuration)
-        self.path = self.folder.appendingPathComponent("s").path
-        let socket = try AdminSocket(path: self.path)
         let listening = AsyncStream<Void>.makeStream()
         let api = AdminAPI(
             control: control, socket: socket, logger: logger, bounds: bounds
         ) { listening.continuation.finish() }
         self.requests = api.takenRequests
         self.answering = Task { try await api.run() }
+        let remote = RemoteAdminAPI(api, socket: operators, logger: logger)
+        self.answeringRemote = Task { try await remote.run() }
         for await _ in listening.stream {}
     }
+
+    /// The same with an operators' listener.
+    static let remote =
+        registry + "admin: { https: \"127.0.0.1:0\", names: [router-1.example.org, 127.0.0.1] }\n"
 
     /// Replaces the configuration file.
     func write(_ text: String) throws {
@@ -92,8 +103,10 @@ struct Rig {
         await self.control.requestDrain(within: .zero)
         if let running { try await running.value } else { try await self.control.run() }
         self.delivery.cancel()
-        self.answering.cancel()
-        _ = await self.answering.result
+        for task in [self.answering, self.answeringRemote] {
+            task.cancel()
+            _ = await task.result
+        }
         try FileManager.default.removeItem(at: self.folder)
     }
 
@@ -142,10 +155,10 @@ final class Line: Sendable {
     /// How many answers have come so far.
     var answersCount: Int { self.answers.load(ordering: .acquiring) }
 
-    func send(_ text: String) async throws {
-        try await self.onThread { state throws(PosixError) in
-            try state.stream.send(Array(text.utf8))
-        }
+    func send(_ text: String) async throws { try await self.send(Array(text.utf8)) }
+
+    func send(_ bytes: [UInt8]) async throws {
+        try await self.onThread { state throws(PosixError) in try state.stream.send(bytes) }
     }
 
     /// Says that nothing more will be sent.
@@ -166,6 +179,26 @@ final class Line: Sendable {
         }
         self.answers.add(1, ordering: .acquiringAndReleasing)
         return answer
+    }
+
+    /// What comes up to and with `mark`, or until the end; the rest stays for the next time.
+    func text(until mark: String) async throws -> String {
+        try await self.onThread { state throws(PosixError) in
+            while true {
+                let text = String(decoding: state.received, as: UTF8.self)
+                if let range = text.range(of: mark) {
+                    let head = String(text[..<range.upperBound])
+                    state.received.removeFirst(head.utf8.count)
+                    return head
+                }
+                let more = try state.stream.receive(bytesMax: 64 * 1024)
+                guard !more.isEmpty else {
+                    state.received = []
+                    return text
+                }
+                state.received += more
+            }
+        }
     }
 
     /// Whether the other end closes before it says anything more.

@@ -105,6 +105,112 @@ import Testing
         try await rig.end()
     }
 
+    @Test("a tenant is renamed, and its old name tells the new one, whatever is asked of it")
+    func rename() async throws {
+        let rig = try await RegistryRig()
+        #expect(try await rig.put("acme").status == 201)
+        let path = "/v1/tenants/acme/rename"
+        let body = #"{"name":"anvil","domain":"anvil.example.com","grace":"720h"}"#
+        for wrong in ["", "{}", #"{"name":7}"#, "[]"] {
+            #expect(try await rig.rig.ask("POST", path, body: wrong).status == 400, "\(wrong)")
+        }
+        let late = try await rig.rig.ask("POST", path, headers: ["If-Match: \"9\""], body: body)
+        #expect(late.status == 412)
+        let tried = try await rig.rig.ask("POST", path + "?dry_run=true", body: body)
+        #expect(tried.status == 200)
+        #expect(try await rig.rig.ask("GET", "/v1/tenants/acme").status == 200)
+        let done = try await rig.rig.ask("POST", path, headers: ["If-Match: \"2\""], body: body)
+        #expect(done.status == 200 && done.headers["etag"] == "\"3\"")
+        #expect(try self.object(done)["is_live"] as? Bool == true)
+        let read = try await rig.rig.ask("GET", "/v1/tenants/anvil")
+        #expect(read.status == 200 && read.headers["etag"] == "\"3\"")
+        let alias = try #require((try self.object(read)["aliases"] as? [[String: String]])?.first)
+        #expect(alias["name"] == "acme.example.com" && alias["until"]?.hasSuffix("Z") == true)
+        for (method, rest, body) in [
+            ("GET", "", ""), ("DELETE", "", ""), ("PUT", "", RegistryRig.document("acme")),
+            ("POST", "/rename", #"{"name":"brick"}"#), ("GET", "/certificates", ""),
+            ("DELETE", "/authorities/x", ""),
+        ] {
+            let answer = try await rig.rig.ask(method, "/v1/tenants/acme\(rest)", body: body)
+            #expect(answer.status == 410, "\(method) \(rest) \(answer.body)")
+            #expect(try self.object(answer)["renamed_to"] as? String == "anvil")
+        }
+        try await rig.end()
+    }
+
+    @Test("names are listed with what they are, page by page, and one tenant's alone")
+    func names() async throws {
+        let rig = try await RegistryRig()
+        let more =
+            #","aliases":[{"name":"old.example","until":"2100-01-01T00:00:00Z"}],"services":["#
+            + #"{"name":"www","protocol":"web","hosts":["*.w.example","a.example"],"#
+            + #""upstreams":[{"address":"tcp://127.0.0.1:9"}]}]"#
+        #expect(try await rig.put("acme", more).status == 201)
+        #expect(try await rig.put("beta").status == 201)
+        var names: [[String: Any]] = []
+        var after = ""
+        repeat {
+            let page = try self.object(
+                try await rig.rig.ask("GET", "/v1/names?limit=2\(after)"))
+            names += try #require(page["names"] as? [[String: Any]])
+            after = (page["next"] as? String).map { "&after=\($0)" } ?? ""
+        } while !after.isEmpty
+        func texts(_ key: String) -> [String] { names.map { $0[key] as? String ?? "" } }
+        #expect(
+            texts("name") == [
+                "*.w.example", "a.example", "acme.example.com", "beta.example.com", "old.example",
+            ])
+        #expect(texts("kind") == ["wildcard", "host", "primary", "primary", "alias"])
+        #expect(texts("service") == ["www", "www", "", "", ""])
+        #expect(texts("until").last == "2100-01-01T00:00:00.000Z")
+        #expect(names.last?["connections"] as? Int == 0 && names.last?["last_use"] == nil)
+        #expect(names.map { $0["since_revision"] as? Int } == [2, 2, 2, 3, 2])
+        let own = try self.object(try await rig.rig.ask("GET", "/v1/names?tenant=beta"))
+        #expect((own["names"] as? [[String: Any]])?.count == 1 && own["next"] == nil)
+        #expect(try await rig.rig.ask("GET", "/v1/names?tenant=nobody").status == 404)
+        #expect(try await rig.rig.ask("GET", "/v1/names?limit=0").status == 400)
+        try await rig.end()
+    }
+
+    @Test("a region comes, is a tenant's home, and goes when nobody is at home there")
+    func regions() async throws {
+        let rig = try await RegistryRig()
+        let path = "/v1/regions/eu-central"
+        #expect(try await rig.rig.ask("GET", path).status == 404)
+        let homeless = try await rig.put("acme", #","region":"eu-centrl""#)
+        #expect(homeless.status == 422)
+        let made = try await rig.rig.ask(
+            "PUT", path, headers: ["If-None-Match: *"], body: #"{"description":"Frankfurt"}"#)
+        #expect(made.status == 201)
+        #expect(try await rig.rig.ask("PUT", path, headers: ["If-None-Match: *"]).status == 412)
+        #expect(try await rig.rig.ask("PUT", path, body: #"{"name":"us"}"#).status == 422)
+        #expect(try await rig.rig.ask("PUT", path, body: "7").status == 400)
+        #expect(try await rig.rig.ask("PUT", "/v1/regions/A").status == 422)
+        let read = try await rig.rig.ask("GET", path)
+        #expect(try self.object(read)["description"] as? String == "Frankfurt")
+        let misspelt = try self.object(try await rig.put("acme", #","region":"eu-centrl""#))
+        let problem = try #require((misspelt["problems"] as? [[String: String]])?.first)
+        #expect(problem["path"] == "region")
+        #expect(problem["remedy"] == #"did you mean "eu-central"?"#)
+        #expect(try await rig.put("acme", #","region":"eu-central""#).status == 201)
+        let own = "local"
+        #expect(try await rig.put("beta", #","region":"\#(own)""#).status == 201)
+        let needed = try await rig.rig.ask("DELETE", path)
+        #expect(needed.status == 409)
+        #expect((try self.object(needed)["detail"] as? String)?.contains("acme") == true)
+        #expect(try await rig.rig.ask("DELETE", "/v1/regions/\(own)").status == 409)
+        let routers = try self.object(try await rig.rig.ask("GET", "/v1/routers"))
+        #expect((routers["routers"] as? [Any])?.isEmpty == true)
+        #expect(try await rig.rig.ask("GET", "/v1/routers/r-1").status == 404)
+        let list = try self.object(try await rig.rig.ask("GET", "/v1/regions"))
+        #expect((list["regions"] as? [[String: Any]])?.count == 1)
+        #expect(try await rig.put("acme").status == 200)
+        #expect(try await rig.rig.ask("DELETE", path + "?dry_run=true").status == 200)
+        #expect(try await rig.rig.ask("DELETE", path).status == 200)
+        #expect(try await rig.rig.ask("GET", path).status == 404)
+        try await rig.end()
+    }
+
     @Test("a list comes in pages, each behind the one before")
     func pages() async throws {
         let rig = try await RegistryRig()

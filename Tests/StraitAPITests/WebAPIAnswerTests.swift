@@ -64,7 +64,8 @@ struct Responding {
     func ask(
         _ path: String, host: String? = "acme.example.com", tenant: String = "acme",
         from: String = "192.0.2.1", port: UInt16 = 443, method: HTTPRequest.Method = .get,
-        headers: HTTPFields = [:], hasBody: Bool = false, now: UInt64 = 0
+        headers: HTTPFields = [:], hasBody: Bool = false, isHTTP2: Bool = true,
+        incarnation: UInt64 = 0, now: UInt64 = 0
     ) -> WebAPIResponse {
         self.responder.answer(
             HTTPRequest(
@@ -72,7 +73,7 @@ struct Responding {
                 headerFields: headers),
             from: WebAPISource(
                 address: IPAddress(from), port: 4242, dialledPort: port, tenant: tenant,
-                connection: "c-1", isHTTP2: true),
+                incarnation: incarnation, connection: "c-1", isHTTP2: isHTTP2),
             hasBody: hasBody, now: now)
     }
 }
@@ -190,6 +191,33 @@ extension WebAPIResponse {
         ])
     func ownNames(host: String) throws {
         #expect(try Responding().ask("/webapi/ping", host: host).status == 200)
+    }
+
+    @Test(
+        "over HTTP/1.1 a target in absolute-form says the host, whatever Host says",
+        arguments: [
+            ("https://acme.example.com/webapi/ping", "beta.example.com", 200),
+            ("HTTP://ACME.example.com:443/webapi/ping?x=/", "acme.example.com", 200),
+            ("https://beta.example.com/webapi/ping", "acme.example.com", 421),
+            ("https:///webapi/ping", "acme.example.com", 421),
+            ("https://x@acme.example.com/webapi/ping", "acme.example.com", 421),
+            ("https://acme.example.com", "acme.example.com", 404),
+            ("https://acme.example.com?/webapi/ping", "acme.example.com", 404),
+            ("/x?https://acme.example.com/webapi/ping", "acme.example.com", 404),
+        ])
+    func absoluteForm(target: String, host: String, status: Int) throws {
+        let responding = try Responding()
+        #expect(responding.ask(target, host: host, isHTTP2: false).status == status)
+        // RFC 9113 §8.3.1: there it is no path.
+        let overHTTP2 = responding.ask(target, host: "acme.example.com").status
+        #expect(overHTTP2 == 404)
+    }
+
+    @Test("a connection to a tenant that is gone is not the next one's of that name")
+    func incarnation() throws {
+        let responding = try Responding()
+        #expect(responding.ask("/webapi/ping", incarnation: 1).status == 421)
+        #expect(responding.ask("/webapi/whoami", incarnation: 1).status == 421)
     }
 
     @Test("a request without a host, or with two, is refused")

@@ -23,7 +23,7 @@ import Testing
             "[2001:db8::1]:50000",
             [
                 (ProxyTLVType.applicationProtocol, "h2"), (ProxyTLVType.uniqueID, "c-7"),
-                (ProxyTLVType.tenant, "acme"),
+                (ProxyTLVType.tenant, "acme"), (ProxyTLVType.incarnation, "12"),
             ])
         guard case .done(let read, _) = ProxyHeader.read(header.encodedV2().span) else {
             Issue.record("it is a header")
@@ -31,7 +31,7 @@ import Testing
         }
         let expected = WebAPISource(
             address: IPAddress("2001:db8::1"), port: 50_000, dialledPort: 443, tenant: "acme",
-            connection: "c-7", isHTTP2: true)
+            incarnation: 12, connection: "c-7", isHTTP2: true)
         #expect(WebAPISource(read) == expected)
     }
 

@@ -70,6 +70,7 @@ let configsFolder = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
             tenants:
               - name: acme
                 domains: [acme.example.com]
+                aliases: [{ name: old.example.com }]
                 services:
                   - { name: bastion, protocol: ssh, upstreams: [{ address: "tcp://10.0.3.5:22" }] }
             """

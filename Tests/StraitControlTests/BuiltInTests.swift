@@ -69,13 +69,14 @@ import Testing
     func directory() throws {
         let directory = WebAPIDirectory()
         let name = try #require(HostName("acme.example.com"))
-        #expect(!directory.isOwnName(name, ofTenant: "acme"))
+        #expect(!directory.isOwnName(name, ofTenant: "acme", incarnation: 0))
         #expect(directory.facts(ofTenant: "acme") == nil && directory.revision == 0)
         directory.publish(try Self.compile(), now: 1)
-        #expect(directory.isOwnName(name, ofTenant: "acme") && directory.revision == 1)
-        #expect(!directory.isOwnName(name, ofTenant: "globex"))
+        #expect(
+            directory.isOwnName(name, ofTenant: "acme", incarnation: 0) && directory.revision == 1)
+        #expect(!directory.isOwnName(name, ofTenant: "globex", incarnation: 0))
         #expect(directory.facts(ofTenant: "acme")?.names == [name])
         directory.publish(nil, now: 2)
-        #expect(!directory.isOwnName(name, ofTenant: "acme"))
+        #expect(!directory.isOwnName(name, ofTenant: "acme", incarnation: 0))
     }
 }

@@ -60,10 +60,10 @@ import Testing
             Issue.record("200 listeners do not fit")
         } catch let refused as ConfigurationRefused {
             #expect(refused.problems.map(\.code) == [.tooFewDescriptors])
-            #expect(refused.problems.first?.expected.contains("at least 490,") == true)
+            #expect(refused.problems.first?.expected.contains("at least 554,") == true)
             #expect(refused.problems.first?.line == 4)
         }
-        var enough = Self.compiling(descriptors: 490)
+        var enough = Self.compiling(descriptors: 554)
         #expect(try enough.compile(Self.text(listeners: 200)).snapshot.limits.connections == 1)
     }
 

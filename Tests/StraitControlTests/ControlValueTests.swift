@@ -81,6 +81,12 @@ import Testing
         ])
     func text(nanoseconds: UInt64, expected: String) {
         #expect(Timestamp(nanoseconds: nanoseconds).description == expected)
+        let whole = Int64(nanoseconds / 1_000_000_000)
+        #expect(Timestamp(seconds: whole).seconds == nanoseconds / 1_000_000_000)
+        for far in [Int64.max, 253_402_300_799] {
+            #expect(Timestamp(seconds: far).description.hasPrefix("2554-"))
+        }
+        #expect(Timestamp(seconds: .min).nanoseconds == 0)
     }
 }
 

@@ -1,5 +1,6 @@
 // Names of upstreams over resolvers that answer as the test has it.
 
+import Dispatch
 import Logging
 import StraitControl
 import StraitCore
@@ -47,5 +48,25 @@ private final class Resolver: Sendable {
         watcher.watch([good])
         await watcher.firstAnswers(of: [good])
         #expect(watcher.addresses == [good: [self.one, self.two]])
+    }
+}
+
+@Suite("Names of many owners", .timeLimit(.minutes(1))) struct NameOwnerTests {
+    @Test("names of one owner that are never answered keep no other's waiting")
+    func owners() async throws {
+        let hold = DispatchSemaphore(value: 0)
+        let address = IPAddress(v4: 0x0A00_0001)
+        let watcher = NameWatcher(logger: Logger(label: "test")) { name in
+            if name.description.hasPrefix("slow") { hold.wait() }
+            return (.addresses([address], lifetimeSeconds: 60), .none)
+        }
+        defer { hold.signal() }
+        defer { watcher.stop() }
+        let slow = Set((0..<64).compactMap { HostName("slow-\($0).internal") })
+        watcher.watchToo(slow, of: "acme")
+        let good = try #require(HostName("db.internal"))
+        watcher.watchToo([good], of: "beta")
+        while watcher.addresses[good] == nil { await Task.yield() }
+        #expect(watcher.addresses == [good: [address]])
     }
 }

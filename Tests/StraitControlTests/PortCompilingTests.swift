@@ -82,6 +82,21 @@ import Testing
             snapshot.portListener != nil && !snapshot.listeners.contains { $0.name == "(ports)" })
     }
 
+    @Test("a port that has gone on to another tenant stays that one's when its former one changes")
+    func handedOn() throws {
+        var copy = self
+        let services = Self.services(("db", "mysql"))
+        _ = try copy.change([("acme", services)], ports: ["acme": [.mysql: 11105]])
+        // Refused meanwhile, acme keeps what was compiled of it.
+        _ = try copy.change([("beta", services)], ports: ["beta": [.mysql: 11105]])
+        let mended = try copy.change([("acme", services)], ports: ["acme": [.mysql: 11106]])
+        let beta = mended.routes.tenantNumber(named: "beta")
+        #expect(beta != nil && mended.ports.element(11105)?.scope.tenant == beta)
+        #expect(mended.ports.element(11106) != nil)
+        let gone = try copy.change([], removed: ["acme"], ports: [:])
+        #expect(gone.ports.element(11105) != nil && gone.ports.element(11106) == nil)
+    }
+
     @Test("a change of one among thousands touches its own ports, and none that it left")
     func sharing() throws {
         var copy = self

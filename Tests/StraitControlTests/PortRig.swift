@@ -17,6 +17,8 @@ struct PortRig {
     let folder: URL
     let control: ControlPlane
     let address: IPAddress
+    /// Its configuration.
+    let path: String
     private let delivery: Task<Void, Never>
     private let running: Task<Void, any Error>
 
@@ -29,7 +31,8 @@ struct PortRig {
 
     init(
         _ address: IPAddress, in folder: URL? = nil, ports: String = "11100-11129",
-        more: String = "", steering: String = "\"off\""
+        more: String = "", steering: String = "\"off\"", router: String = "r-1",
+        beforeRunning: (URL) throws -> Void = { _ in }
     ) async throws {
         self.address = address
         self.folder =
@@ -40,13 +43,16 @@ struct PortRig {
         let text = """
             workers: 2
             region: eu
+            router: \(router)
             access: { path: "off" }
-            admin: { unix: admin.sock }
+            admin: { unix: "\(router).sock" }
             listeners: [{ name: public, address: "127.0.0.1:0", protocols: [tls, ssh] }]
             registry: { path: registry.db }
             ports: { address: "\(address)", ranges: [\(ports)], steering: \(steering)\(more) }
             """
-        let path = self.folder.appendingPathComponent("strait.yaml").path
+        // Each router has a file of its own: one that is written again is read again.
+        let path = self.folder.appendingPathComponent("\(UUID().uuidString).yaml").path
+        self.path = path
         try Data(text.utf8).write(to: URL(fileURLWithPath: path))
         let reading = ConfigurationReader().read(path: path)
         let configuration = try #require(reading.configuration, "\(reading.problems)")
@@ -57,6 +63,7 @@ struct PortRig {
         self.control = control
         self.delivery = Task { await control.deliverReports() }
         try await control.start(configuration)
+        try beforeRunning(self.folder)
         self.running = Task { try await control.run() }
     }
 
@@ -75,7 +82,8 @@ struct PortRig {
     /// A tenant with a MySQL and an SSH upstream, that speak first there.
     @discardableResult
     func put(
-        _ name: String, mysql: UInt16 = 9, ssh: UInt16 = 9, more: String = ""
+        _ name: String, mysql: UInt16 = 9, ssh: UInt16 = 9, more: String = "",
+        _ manner: WriteManner = .live
     ) async throws -> RegistryWrite {
         let document = """
             {"name":"\(name)","domains":["\(name).example.com"],"services":[
@@ -85,12 +93,14 @@ struct PortRig {
             \(more)}
             """
         return try await self.control.putTenant(
-            name, Array(document.utf8), if: .none, by: "test")
+            name, Array(document.utf8), if: .none, by: "test", manner)
     }
 
-    func refusal(_ name: String, more: String = "") async throws -> RegistryRefusal {
+    func refusal(
+        _ name: String, more: String = "", _ manner: WriteManner = .live
+    ) async throws -> RegistryRefusal {
         do {
-            try await self.put(name, more: more)
+            try await self.put(name, more: more, manner)
             Issue.record("it must be refused")
             throw CancellationError()
         } catch let refusal as RegistryRefusal {
@@ -106,6 +116,14 @@ struct PortRig {
             uniquingKeysWith: { first, _ in first })
     }
 
+    /// Takes the registry away, or puts it back.
+    func moveRegistry(away: Bool) throws { try Self.moveRegistry(in: self.folder, away: away) }
+
+    static func moveRegistry(in folder: URL, away: Bool) throws {
+        let paths = ["registry.db", "aside.db"].map(folder.appendingPathComponent)
+        try FileManager.default.moveItem(at: paths[away ? 0 : 1], to: paths[away ? 1 : 0])
+    }
+
     /// Leased ports of a tenant that comes into the store without this router.
     func waitUntilLive() async throws {
         let registry = try #require(self.control.registry)
@@ -114,7 +132,10 @@ struct PortRig {
     }
 
     /// What a downstream hears first on a port of the router; nil: it is refused.
-    func hear(_ port: UInt16) throws -> String? { try hearFirst(.ip(self.address, port: port)) }
+    func hear(_ port: UInt16?) throws -> String? {
+        let port = try #require(port)
+        return try hearFirst(.ip(self.address, port: port))
+    }
 }
 
 /// An upstream on loopback that greets whoever comes and closes.

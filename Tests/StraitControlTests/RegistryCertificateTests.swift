@@ -342,6 +342,9 @@ struct RegistryCertificateLifeTests {
         let sealed = try await third.control.certificate("installation", of: "acme")
         #expect(sealed.fingerprint == before.fingerprint && sealed.revision > before.revision)
         #expect(try await third.certificates("beta") == ["installation: beta.example.com"])
+        let told = try await third.control.registry?.audit(after: nil, limit: 100).entries
+            .filter { $0.action == "seal" }.map(\.resource)
+        #expect(told == ["tenant/acme/certificate/installation", "authority/installation"])
         try await third.stop()
 
         let fourth = try await CertificateRig(in: first.folder)

@@ -6,114 +6,9 @@ import StraitConfig
 import StraitControl
 import StraitCore
 import StraitRouting
+import StraitState
 import StraitStore
 import Testing
-
-/// A router whose tenants are in a registry.
-private struct RegistryRig {
-    let folder: URL
-    let control: ControlPlane
-    private let delivery: Task<Void, Never>
-    private let running: Task<Void, any Error>
-
-    init(in folder: URL? = nil) async throws {
-        self.folder =
-            folder
-            ?? FileManager.default.temporaryDirectory
-            .appendingPathComponent("strait-registry-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(
-            at: self.folder, withIntermediateDirectories: true)
-        let text = """
-            workers: 2
-            access: { path: "off" }
-            admin: { unix: admin.sock }
-            listeners:
-              - { name: public, address: "127.0.0.1:0", protocols: [tls, ssh] }
-              - { name: acme, address: "127.0.0.1:0", tenant: acme, service: www }
-            registry: { path: registry.db }
-            defaults: { ssh: acme/bastion }
-            """
-        let path = self.folder.appendingPathComponent("strait.yaml").path
-        try Data(text.utf8).write(to: URL(fileURLWithPath: path))
-        let reading = ConfigurationReader().read(path: path)
-        let configuration = try #require(reading.configuration, "\(reading.problems)")
-        let control = try ControlPlane(
-            path: path, configuration: configuration,
-            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
-            logLinesDropped: { 0 })
-        self.control = control
-        self.delivery = Task { await control.deliverReports() }
-        try await control.start(configuration)
-        self.running = Task { try await control.run() }
-    }
-
-    /// Ends the router; its folder stays.
-    func stop() async throws {
-        await self.control.requestDrain(within: .zero)
-        try await self.running.value
-        self.delivery.cancel()
-    }
-
-    func end() async throws {
-        try await self.stop()
-        try FileManager.default.removeItem(at: self.folder)
-    }
-
-    static func document(_ name: String, domain: String? = nil, more: String = "") -> [UInt8] {
-        let domain = domain ?? "\(name).example.com"
-        return Array(
-            """
-            {"name":"\(name)","domains":["\(domain)"],"services":[{"name":"www","protocol":"web",\
-            "upstreams":[{"address":"tcp://127.0.0.1:8080"}]\(more)}]}
-            """.utf8)
-    }
-
-    func put(
-        _ name: String, domain: String? = nil, more: String = "",
-        if precondition: Precondition = .none
-    ) async throws -> RegistryWrite {
-        try await self.control.putTenant(
-            name, Self.document(name, domain: domain, more: more), if: precondition, by: "test")
-    }
-
-    /// Until the copy of the last good state is of that revision; the time limit ends it.
-    func waitForCopy(of revision: UInt64) async throws {
-        let path = self.folder.appendingPathComponent("registry.db.snapshot").path
-        let store = try SQLiteStore(path: path)
-        let key = try RowKey("copy/of")
-        while true {
-            let seen = try await store.revision()
-            let row = try await store.row(key)
-            let text = row.map { String(decoding: $0.value, as: UTF8.self) } ?? ""
-            if text.hasPrefix("\(revision) ") { return }
-            // Compacted, too, says that there was one.
-            _ = await Task { try await store.commits(after: seen, limit: 1) }.result
-        }
-    }
-
-    func services() async -> [String] {
-        await self.control.status().services.map { "\($0.tenant)/\($0.service)" }.sorted()
-    }
-
-    func refusal(_ body: () async throws -> RegistryWrite) async throws -> RegistryRefusal {
-        do {
-            let write = try await body()
-            Issue.record("it must be refused, and came to \(write)")
-            throw CancellationError()
-        } catch let refusal as RegistryRefusal {
-            return refusal
-        }
-    }
-
-    /// The service that a name leads to.
-    func explain(_ name: String) async throws -> String? {
-        try await self.control.explain(
-            ExplainQuery(
-                serverName: name, applicationProtocols: [], listener: "public", port: nil,
-                from: nil, opening: .tls)
-        ).service
-    }
-}
 
 @Suite("A registry, from a request to the workers", .timeLimit(.minutes(1)))
 struct RegistryTests {
@@ -224,19 +119,25 @@ struct RegistryTests {
         try await rig.end()
     }
 
-    @Test("a router that is started again serves what the registry has, bad rows left out")
+    @Test("a router that is started again serves what the registry has, of bad rows what was good")
     func restart() async throws {
         let first = try await RegistryRig()
         for number in 0..<300 { _ = try await first.put("t\(number)") }
-        _ = try await first.put("acme")
+        let last = try await first.put("acme")
+        try await first.waitForCopy(of: last.revision)
         let store = try #require(first.control.registry?.store)
         _ = try await store.commit(
-            [.put(try RowKey("tenant/t7/document"), Array("{}".utf8))], if: [])
+            [
+                .put(try RowKey("tenant/t7/document"), Array("{}".utf8)),
+                .put(try RowKey("tenant/never/document"), Array("{}".utf8)),
+            ], if: [])
         let before = await first.services()
         try await first.stop()
         let second = try await RegistryRig(in: first.folder)
-        #expect(await second.services() == before.filter { $0 != "t7/www" })
+        #expect(await second.services() == before)
+        #expect(await second.control.status().registry?.refused == ["never", "t7"])
         #expect(try await second.put("t7").isLive)
+        #expect(await second.control.status().registry?.refused == ["never"])
         #expect(await second.services() == before)
         try await second.end()
     }
@@ -279,13 +180,65 @@ struct RegistryTests {
         try await rig.end()
     }
 
+    @Test("a service's name and another tenant's own, asked for at once, do not both come about")
+    func serviceNameRace() async throws {
+        let rig = try await RegistryRig()
+        for number in 0..<12 {
+            let outcomes = await withTaskGroup(of: Bool.self) { group in
+                let domain = "d\(number).example.com"
+                for (name, domain) in [("a\(number)", domain), ("b\(number)", "www.\(domain)")] {
+                    group.addTask {
+                        do { return try await rig.put(name, domain: domain).isLive } catch {
+                            return false
+                        }
+                    }
+                }
+                return await group.reduce(into: [Bool]()) { $0.append($1) }
+            }
+            #expect(outcomes.count { $0 } == 1, "\(number)")
+        }
+        #expect(await rig.control.status().registry?.refused == [])
+        try await rig.end()
+    }
+
+    @Test("a name that was the tenant's own may become its service's")
+    func ownNameToService() async throws {
+        let rig = try await RegistryRig()
+        _ = try await rig.put("acme", domain: "www.acme.example.com")
+        #expect(try await rig.put("acme", domain: "acme.example.com").isLive)
+        try await rig.end()
+    }
+
+    @Test(
+        "the router's own sockets are no upstreams of a tenant",
+        arguments: ["admin.sock", "./x/../admin.sock", "admin.sock.1.web/s", "link/admin.sock"])
+    func ownSockets(_ path: String) async throws {
+        let rig = try await RegistryRig()
+        try FileManager.default.createSymbolicLink(
+            atPath: rig.folder.appendingPathComponent("link").path,
+            withDestinationPath: ".")
+        let address = "unix:\(rig.folder.path)/\(path)"
+        let document =
+            #"{"name":"acme","domains":["acme.test"],"services":[{"name":"www","#
+            + #""protocol":"web","upstreams":[{"address":"\#(address)"}]}]}"#
+        let refusal = try await rig.refusal {
+            try await rig.control.putTenant("acme", Array(document.utf8), if: .none, by: "test")
+        }
+        guard case .wrong(let problems) = refusal else {
+            Issue.record("\(refusal)")
+            return
+        }
+        #expect(problems.contains { $0.path == "services[0].upstreams[0].address" })
+        try await rig.end()
+    }
+
     @Test("a router that is started while its registry is away serves what was good last")
     func away() async throws {
         let first = try await RegistryRig()
         for number in 0..<20 { _ = try await first.put("t\(number)") }
         let last = try await first.put("acme", more: #","hosts":["shop.example.org"]"#)
         let before = await first.services()
-        try await first.waitForCopy(of: last.revision)
+        try await waitForCopy(of: last.revision, in: first.folder)
         try await first.stop()
         let path = first.folder.appendingPathComponent("registry.db")
         let aside = first.folder.appendingPathComponent("aside.db")
@@ -303,9 +256,58 @@ struct RegistryTests {
         }
         #expect(!FileManager.default.fileExists(atPath: path.path), "it is not begun anew")
         try FileManager.default.moveItem(at: aside, to: path)
+        while await !second.control.readiness().checks.allSatisfy(\.ok) {
+            try Task.checkCancellation()  // it is found without a change
+            await Task.yield()
+        }
         #expect(try await second.put("beta").isLive)
         #expect(await second.services() == (before + ["beta/www"]).sorted())
         try await second.end()
+    }
+
+    @Test("a copy that is damaged is put aside where the registry is there, and made anew")
+    func damagedCopy() async throws {
+        let first = try await RegistryRig()
+        let last = try await first.put("acme")
+        try await first.waitForCopy(of: last.revision)
+        try await first.stop()
+        let path = first.folder.appendingPathComponent("registry.db.snapshot")
+        let junk = Data(repeating: 0x2A, count: 20_000)
+        func damage() throws {
+            for ending in ["-wal", "-shm"] {
+                // Gone already where it was closed in order.
+                try? FileManager.default.removeItem(atPath: path.path + ending)
+            }
+            try junk.write(to: path)
+        }
+        try damage()
+        let second = try await RegistryRig(in: first.folder)
+        #expect(await second.services() == ["acme/www"])
+        try await second.waitForCopy(of: last.revision)
+        try await second.stop()
+        #expect(FileManager.default.contents(atPath: path.path + ".damaged") == junk)
+        try damage()
+        let registry = first.folder.appendingPathComponent("registry.db")
+        let aside = first.folder.appendingPathComponent("aside.db")
+        try FileManager.default.moveItem(at: registry, to: aside)
+        await #expect(throws: StartFailure.self, "there is nothing to serve") {
+            _ = try await RegistryRig(in: first.folder)
+        }
+        try FileManager.default.removeItem(at: first.folder)
+    }
+
+    @Test("the copy is up to date while nothing changes, and its gauge says so")
+    func quiet() async throws {
+        let rig = try await RegistryRig()
+        let last = try await rig.put("acme")
+        try await rig.waitForCopy(of: last.revision)
+        var seen: Set<String> = []
+        while seen.count < 3 {
+            let lines = await rig.control.metricsText().split(separator: "\n")
+            let line = lines.first { $0.hasPrefix("strait_registry_snapshot_timestamp_seconds ") }
+            seen.insert(String(line ?? ""))
+        }
+        try await rig.end()
     }
 
     @Test("a file that is taken away from a running router is not written to any more")
@@ -324,6 +326,51 @@ struct RegistryTests {
         try await rig.end()
     }
 
+    @Test("a tenant that is made anew under its name is another one; one that is changed is not")
+    func incarnation() async throws {
+        let rig = try await RegistryRig()
+        let name = try #require(HostName("acme.example.com"))
+        func isOwn(_ incarnation: UInt64) -> Bool {
+            rig.control.webAPI.isOwnName(name, ofTenant: "acme", incarnation: incarnation)
+        }
+        let first = try await rig.put("acme").revision
+        #expect(isOwn(first))
+        _ = try await rig.put("acme", more: #","hosts":["www.example.org"],"mode":"passthrough""#)
+        #expect(isOwn(first))
+        _ = try await rig.control.removeTenant("acme", if: .none, by: "test")
+        #expect(!isOwn(first))
+        let second = try await rig.put("acme").revision
+        #expect(isOwn(second) && !isOwn(first))
+        try await rig.end()
+    }
+
+    @Test("a change with too many names of upstreams is refused before one is looked up")
+    func upstreamNames() async throws {
+        let rig = try await RegistryRig { name in
+            Issue.record("\(name) must not be looked up")
+            return (.none, .none)
+        }
+        let services = [0..<33, 33..<65].map { numbers in
+            let upstreams = numbers.map { #"{"address":"tcp://u\#($0).internal:80"}"# }
+                .joined(separator: ",")
+            return #"{"name":"s\#(numbers.count)","protocol":"web","upstreams":[\#(upstreams)]}"#
+        }.joined(separator: ",")
+        let document = #"{"name":"acme","domains":["acme.example.com"],"services":[\#(services)]}"#
+        for manner in [WriteManner.tried, .live] {
+            let refusal = try await rig.refusal {
+                try await rig.control.putTenant(
+                    "acme", Array(document.utf8), if: .none, by: "test", manner)
+            }
+            guard case .wrong(let problems) = refusal else {
+                Issue.record("\(refusal)")
+                continue
+            }
+            #expect(problems.map(\.code) == [.wrongCount])
+            #expect(problems[0].path == "services[1].upstreams[31]")
+        }
+        try await rig.end()
+    }
+
     @Test("each change leaves a row that tells who, what, before and after")
     func audit() async throws {
         let rig = try await RegistryRig()
@@ -332,9 +379,9 @@ struct RegistryTests {
         _ = try await rig.control.removeTenant("acme", if: .none, by: "somebody")
         let registry = try #require(rig.control.registry)
         let page = try await registry.audit(after: nil, limit: 2)
-        #expect(page.hasMore && page.entries.map(\.action) == ["create", "change"])
-        let rest = try await registry.audit(after: page.entries.last?.id, limit: 10)
-        #expect(!rest.hasMore && rest.entries.map(\.action) == ["delete"])
+        #expect(page.next != nil && page.entries.map(\.action) == ["create", "change"])
+        let rest = try await registry.audit(after: page.next, limit: 10)
+        #expect(rest.next == nil && rest.entries.map(\.action) == ["delete"])
         #expect(rest.entries.map(\.actor) == ["somebody"])
         #expect(page.entries[0].before == nil && page.entries[0].after != nil)
         #expect(page.entries[1].before == page.entries[0].after)

@@ -239,7 +239,7 @@ struct RawSetup {
         upstreamProxyHeader: ProxyHeaderVersion = .none, connectionsMax: Int = 0,
         tenantLimits: LimitSet = LimitSet(), sourceLimits: LimitSet = LimitSet(),
         isShared: Bool = false, serverFirst: ListenerPlan.ServerFirst? = nil,
-        applicationProtocols: [ApplicationProtocol] = []
+        applicationProtocols: [ApplicationProtocol] = [], leadsHome: Bool = false
     ) throws {
         let ip = ipv6 ? IPAddress(high: 0, low: 1) : IPAddress(v4: 127, 0, 0, 1)
         self.listener = try Sockets.listen(
@@ -261,7 +261,7 @@ struct RawSetup {
             mode: mode, applicationProtocols: applicationProtocols,
             clientCertificate: clientCertificate,
             policy: ContentDigest(only: 1), givesTickets: true,
-            upstreams: upstreams.enumerated().map {
+            upstreams: (upstreams + (leadsHome ? [self.address] : [])).enumerated().map {
                 UpstreamPlan(
                     metricsSlot: $0.offset, address: $0.element,
                     proxyHeader: upstreamProxyHeader, isBackup: $0.offset > 0)

@@ -3,6 +3,7 @@
 import COpenSSL
 import StraitCore
 import StraitEngine
+import StraitRouting
 import StraitSnapshot
 import StraitTLS
 import Testing
@@ -19,13 +20,27 @@ private final class Ticket {
 @Suite("A worker, when the ticket keys change", .serialized, .timeLimit(.minutes(1)))
 struct TicketKeyTests {
     /// The snapshot with the keys of a revision, from 2 on, all else equal.
-    private func snapshot(_ setup: RawSetup, revision: UInt64) -> Snapshot {
+    private func snapshot(
+        _ setup: RawSetup, revision: UInt64, epoch: UInt64? = nil, incarnation: UInt64 = 0
+    ) -> Snapshot {
         let old = setup.snapshot
+        let service = old.services[0]
+        let tenant = TenantPlan(
+            name: service.tenant.name, incarnation: incarnation,
+            certificates: service.tenant.certificates, clientAuthoritiesPEM: [],
+            usage: service.tenant.usage)
+        let services: SlotTable<ServicePlan> = [
+            ServicePlan(
+                metricsSlot: 1, tenant: tenant, name: service.name,
+                serviceProtocol: service.serviceProtocol, mode: service.mode,
+                applicationProtocols: [], clientCertificate: .none, policy: service.policy,
+                givesTickets: true, upstreams: service.upstreams)
+        ]
         return Snapshot(
             revision: revision, router: old.router, region: old.region, listeners: old.listeners,
-            routes: old.routes, services: old.services, tenants: old.tenants,
+            routes: old.routes, services: services, tenants: [tenant],
             timeouts: old.timeouts, limits: old.limits, access: old.access,
-            tickets: TicketSecrets(root: [1, 2, 3], epoch: revision))
+            tickets: TicketSecrets(root: [1, 2, 3], epoch: epoch ?? revision))
     }
 
     /// One connection in TLS 1.2, where the ticket comes within the handshake.
@@ -70,5 +85,19 @@ struct TicketKeyTests {
         #expect(try self.connect(setup, upstream, with: first.ticket).isResumed == false)
         #expect(try self.connect(setup, upstream, with: second.ticket).isResumed)
         #expect(try setup.rig.metrics().tlsContexts == 1)
+    }
+
+    @Test("gives a tenant nothing of the tickets of another one that had its name")
+    func incarnations() throws {
+        let upstream = try Upstream()
+        let setup = try RawSetup(
+            upstreams: [upstream.address], mode: .terminate, listenerProtocols: PeekTests.all)
+        defer { setup.end() }
+        try setup.apply(self.snapshot(setup, revision: 2, epoch: 1, incarnation: 5))
+        let ticket = try self.connect(setup, upstream, with: nil).ticket
+        try setup.apply(self.snapshot(setup, revision: 3, epoch: 1, incarnation: 5))
+        #expect(try self.connect(setup, upstream, with: ticket).isResumed)
+        try setup.apply(self.snapshot(setup, revision: 4, epoch: 1, incarnation: 9))
+        #expect(try self.connect(setup, upstream, with: ticket).isResumed == false)
     }
 }

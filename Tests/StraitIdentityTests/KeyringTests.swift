@@ -44,7 +44,6 @@ func someKey(_ number: UInt8) throws -> KeyEncryptionKey {
             SealedPlace(.certificate, row: "tenant/acmf/certificate/1"),
             SealedPlace(.certificate, row: self.place.row + "\0"),
             SealedPlace(.authority, row: self.place.row), SealedPlace(.certificate, row: ""),
-            SealedPlace(.snapshot, row: self.place.row),
         ] {
             #expect(failure { try self.ring.open(sealed, for: other) } == .damaged(other))
         }

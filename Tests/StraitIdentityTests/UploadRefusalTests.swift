@@ -7,10 +7,11 @@ import Testing
 
 @Suite("CertificateUpload, of what is none", .timeLimit(.minutes(2))) struct UploadRefusalTests {
     @Test(
-        "keys and signatures that can be broken are named, whether they can be read or not",
+        "what can be broken, or is slow, is named, whether it can be read or not",
         arguments: [
             ("-newkey rsa:1024", "-sha256", [.weakKey, .weakKey]),
             ("-newkey rsa:512", "-sha256", [.weakKey, .weakKey]),
+            ("-newkey rsa:4104", "-sha256", [.keyTooLarge]),
             ("-newkey rsa:2048", "-sha1", [.weakSignature]),
             ("-newkey rsa:2048", "-md5", [.weakSignature]),
             ("-newkey rsa:1024", "-md5", [.weakKey, .weakKey, .weakSignature]),

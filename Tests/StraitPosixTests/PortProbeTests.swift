@@ -25,9 +25,11 @@ import Testing
             #expect(
                 PortProbe.obstacle(wanted, port: bound.port)
                     == .listener(bound, user: getuid()), "\(wanted)")
+            #expect(PortProbe.isTaken(wanted, port: bound.port))
         }
         for wanted in free {
             #expect(PortProbe.obstacle(wanted, port: bound.port) == nil, "\(wanted)")
+            #expect(!PortProbe.isTaken(wanted, port: bound.port))
         }
     }
 

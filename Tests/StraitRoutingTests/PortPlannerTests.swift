@@ -223,6 +223,7 @@ extension PortPlanner {
                 .ssh: 11_100, .sshTunnel: 11_101, .kube: 11_106, .mysql: 11_103, .postgres: 11_104,
             ])
         #expect(planner.state(11_101, now: 1002) == .leased(lease("a", .sshTunnel)))
+        #expect(planner.known(of: "a") == [11_100, 11_101, 11_102, 11_103, 11_104, 11_106])
     }
 
     @Test("its ports in quarantine are free for the tenant that had them, also for another kind")

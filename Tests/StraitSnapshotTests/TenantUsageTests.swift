@@ -28,6 +28,20 @@ import Testing
         #expect(usage.openConnections == 0)
     }
 
+    @Test("what a tenant has had only rises, whatever is open")
+    func totals() {
+        let usage = TenantUsage()
+        #expect(usage.reading == TenantReading())
+        for _ in 0..<3 { _ = usage.opened() }
+        usage.closed()
+        usage.countRefusal()
+        usage.moved(bytesIn: 5, bytesOut: 0)
+        usage.moved(bytesIn: 1, bytesOut: 70)
+        #expect(
+            usage.reading
+                == TenantReading(open: 2, connections: 3, refusals: 1, bytesIn: 6, bytesOut: 70))
+    }
+
     @Test("without a limit there is nothing to ask")
     func none() {
         #expect(TenantUsage().limits(LimitSet()) == nil)
@@ -37,10 +51,15 @@ import Testing
     func revisions() throws {
         let usage = TenantUsage()
         let first = try #require(usage.limits(self.limits(perSecond: 1, burst: 2)))
+        usage.use(first)
         #expect(first.admitsConnection(at: self.now))
         #expect(first.admitsConnection(at: self.now))
         let same = try #require(usage.limits(self.limits(perSecond: 1, burst: 2)))
         #expect(!same.admitsConnection(at: self.now))
+        let tried = try #require(usage.limits(self.limits(perSecond: 9, burst: 9)))
+        #expect(tried.admitsConnection(at: self.now))
+        let still = try #require(usage.limits(self.limits(perSecond: 1, burst: 2)))
+        #expect(!still.admitsConnection(at: self.now), "what was only tried changes nothing")
         let other = try #require(usage.limits(self.limits(perSecond: 1, burst: 1)))
         #expect(other.admitsConnection(at: self.now))
         #expect(!other.admitsConnection(at: self.now))

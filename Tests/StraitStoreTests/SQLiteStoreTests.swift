@@ -57,6 +57,33 @@ import Testing
         #expect(tooNew == .unavailable("\(newer) was written by a newer program"))
     }
 
+    @Test("rows that no store has written are left out, and stop nobody else's")
+    func byHand() async throws {
+        let path = try temporaryFolder() + "/state.sqlite"
+        let store = try SQLiteStore(path: path)
+        try await store.put("row/a", "1")
+        let queue = try DatabaseQueue(path: path)
+        try await queue.write { database in
+            for row in [
+                "('row/b' || char(10), 'x', 1, 1)", "('row/c', 5, 1, 1)",
+                "('row/d', x'00', -1, -1)",
+            ] { try database.execute(sql: "INSERT INTO row VALUES \(row)") }
+            try database.execute(sql: "UPDATE counter SET revision = 2")
+            try database.execute(
+                sql: """
+                    INSERT INTO change VALUES (2, 0, 'row/b' || char(10), 'x'), (2, 1, 'row/c', 5),
+                    (2, 2, 'row/d', x'00')
+                    """)
+        }
+        try queue.close()
+        let page = try await store.page(prefix: "row/", after: nil, limit: 10)
+        #expect(page.rows.map(\.key.description) == ["row/a", "row/d"])
+        #expect(try await store.row(try RowKey("row/c")) == nil)
+        let commits = try await store.commits(after: 1, limit: 10)
+        #expect(commits.map(\.revision) == [2])
+        #expect(commits.flatMap(\.changes).map(\.key.description) == ["row/c", "row/d"])
+    }
+
     @Test("no room is told, what was asked for is absent, and it goes on when there is room")
     func full() async throws {
         let path = try temporaryFolder() + "/state.sqlite"

@@ -69,6 +69,9 @@ import Testing
             try await store.commits(after: 5, limit: 10)
         }
         #expect(try await store.commits(after: 6, limit: 10).map(\.revision) == [7, 8, 9, 10])
+        await #expect(throws: StoreError.compacted(oldest: 6), "a backup was put back") {
+            try await store.commits(after: 11, limit: 10)
+        }
         let seen = Seen()
         let revision = try await store.load(prefix: "") { seen.take($0) }
         #expect(seen.rows.count == 10, "rows stay")

@@ -65,6 +65,25 @@ import Testing
     }
 
     @Test(
+        "a target in absolute-form says the host, whatever Host says",
+        arguments: [
+            ("http://b.example/x", "b.example"), ("HTTPS://B.example:80?x", "b.example"),
+            ("http://b.example", "b.example"), ("/http://b.example/", "a.example"),
+            ("*", "a.example"), ("b.example:443", "a.example"), ("://b.example", "a.example"),
+            ("http:/b.example", "a.example"), ("http:///x", nil), ("http://10.0.0.1/", nil),
+            ("http://u@b.example/", nil), ("http://b.example#x", "b.example"),
+        ])
+    func absoluteForm(target: String, host: String?) {
+        let input = Array("GET \(target) HTTP/1.1\r\nHost: a.example\r\n\r\n".utf8)
+        var reader = HTTPHeadReader()
+        guard case .done(let head) = reader.read(input.span) else {
+            Issue.record("not read")
+            return
+        }
+        #expect(head.hostName(in: input.span)?.description == host)
+    }
+
+    @Test(
         "what is no head is refused",
         arguments: [
             ("GET /\r\n", HTTPProblem.requestLine), ("GET  / HTTP/1.1\r\n", .requestLine),

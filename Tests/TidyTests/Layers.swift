@@ -52,7 +52,7 @@ enum Layers {
             5, "StraitConfig", uses: pure.subtracting(["StraitWire", "StraitState"]),
             touches: ["Yams", "Foundation"]),
         Layer(
-            5, "StraitStore", uses: ["StraitCore"],
+            5, "StraitStore", uses: ["StraitCore", "StraitPosix"],
             touches: ["GRDB", "Foundation", "Synchronization"]),
         Layer(
             5, "StraitIdentity", uses: ["StraitCore", "StraitTLS"],

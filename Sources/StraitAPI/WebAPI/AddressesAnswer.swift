@@ -5,14 +5,12 @@ package import StraitControl
 internal import StraitCore
 
 /// The answer of `/webapi/ips`.
-///
-/// Of this router alone, as routers do not know each other yet.
 package struct AddressesAnswer: Encodable, Hashable, Sendable {
     /// An address.
     package struct Address: Encodable, Hashable, Sendable {
         var address: String
         var router: String
-        /// Since when this process has it, RFC 3339.
+        /// Since when its process has it, RFC 3339.
         var since: String
     }
 
@@ -22,13 +20,11 @@ package struct AddressesAnswer: Encodable, Hashable, Sendable {
 
     /// - Parameters:
     ///   - region: Of the routers.
-    ///   - router: Whose addresses they are.
     ///   - addresses: In their order.
-    package init(region: String, router: String, addresses: [PublicAddress]) {
+    package init(region: String, addresses: [PublicAddress]) {
         func list(_ isIPv4: Bool) -> [Address] {
             addresses.filter { $0.address.isIPv4 == isIPv4 }.map {
-                Address(
-                    address: $0.address.description, router: router, since: $0.since.description)
+                Address(address: $0.address.description, router: $0.router, since: $0.since)
             }
         }
         self.region = region

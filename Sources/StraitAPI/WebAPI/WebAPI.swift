@@ -1,10 +1,7 @@
 // `/webapi` as a service: it listens on a UNIX socket of this process, which the workers reach.
 //
 // A socket of its own beside the operators': who comes by a public listener ends here, in a
-// responder that holds a read-only view of what is live and no way to the control plane. The socket
-// lies in a folder that only this user enters, since whoever connects is believed what it says of
-// the downstream. It has the process's number in its name, as two processes of one router answer
-// side by side during an upgrade.
+// responder that holds a read-only view of what is live and no way to the control plane.
 
 internal import Foundation
 internal import HummingbirdCore
@@ -18,18 +15,24 @@ internal import StraitCore
 /// Answers what tenants' own names are asked over HTTPS, until graceful shutdown.
 package struct WebAPI: Service {
     private let responder: WebAPIResponder
-    private let socket: WebAPISocket
+    private let socket: EngineSocket
     private let logger: Logger
+    private let requestTimeout: Duration
     private let listening = AsyncStream<Void>.makeStream()
 
     /// - Parameters:
     ///   - directory: What is live.
     ///   - socket: Where it listens.
     ///   - logger: For the HTTP library, too.
-    package init(directory: WebAPIDirectory, socket: WebAPISocket, logger: Logger) {
+    ///   - requestTimeout: For a request, and for its answer.
+    package init(
+        directory: WebAPIDirectory, socket: EngineSocket, logger: Logger,
+        requestTimeout: Duration = Limits.webAPIRequestTimeout
+    ) {
         self.responder = WebAPIResponder(directory)
         self.socket = socket
         self.logger = logger
+        self.requestTimeout = requestTimeout
     }
 
     /// Waits until the socket can be connected to, or never will be.
@@ -44,7 +47,9 @@ package struct WebAPI: Service {
         // A loop of its own: what strangers ask here does not delay operators.
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let path = self.socket.path
-        let listener = WebAPIChannel(responder: self.responder).server(
+        let listener = WebAPIChannel(
+            responder: self.responder, requestTimeout: self.requestTimeout
+        ).server(
             configuration: ServerConfiguration(address: .unixDomainSocket(path: path)),
             onServerRunning: { [logger] channel in
                 do {

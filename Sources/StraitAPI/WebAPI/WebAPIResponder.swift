@@ -56,8 +56,9 @@ package final class WebAPIResponder: Sendable {
             return .problem(
                 .methodNotAllowed, "only GET and HEAD are answered", with: [.allow: "GET, HEAD"])
         }
-        if let problem = self.judgeAuthority(of: request, source) { return problem }
-        let target = request.path ?? ""
+        let form = source.isHTTP2 ? nil : Self.absoluteForm(request.path ?? "")
+        if let problem = self.judge(request, askedAt: form?.authority, source) { return problem }
+        let target = form?.rest ?? request.path ?? ""
         let mark = target.firstIndex(of: "?") ?? target.endIndex
         guard let question = WebAPIQuestion(path: target[..<mark]) else {
             return .problem(.notFound, "there is nothing here; ask /webapi/ping")
@@ -80,21 +81,36 @@ package final class WebAPIResponder: Sendable {
     ///
     /// Another own name of the tenant is good, too: its certificate may carry both, and browsers
     /// then use one connection for both (RFC 9113 §9.1.1).
-    private func judgeAuthority(
-        of request: HTTPRequest, _ source: WebAPISource
+    ///
+    /// A target in absolute-form says the host, whatever Host says (RFC 9112 §3.2.2).
+    private func judge(
+        _ request: HTTPRequest, askedAt authority: String?, _ source: WebAPISource
     ) -> WebAPIResponse? {
         // RFC 9112 §3.2: a second Host is to be refused; the first became the authority.
-        guard let authority = request.authority,
+        guard let host = request.authority,
             !request.headerFields.contains(where: { $0.name.canonicalName == "host" })
         else {
             return .problem(.badRequest, "a request names one host", closes: true)
         }
-        let name = HostName(String(Self.withoutPort(authority)))
-        guard let name, self.directory.isOwnName(name, ofTenant: source.tenant) else {
+        let name = HostName(String(Self.withoutPort(authority ?? host)))
+        let isOwn =
+            name.map {
+                self.directory.isOwnName(
+                    $0, ofTenant: source.tenant, incarnation: source.incarnation)
+            } ?? false
+        guard isOwn else {
             return .problem(
                 .misdirectedRequest, "this connection is not for that host; make another one")
         }
         return nil
+    }
+
+    /// The parts of `https://authority/path?query`; nil where a target is of another form.
+    private static func absoluteForm(_ target: String) -> (authority: String, rest: String)? {
+        guard !target.hasPrefix("/"), let mark = target.firstRange(of: "://") else { return nil }
+        let behind = target[mark.upperBound...]
+        let end = behind.firstIndex { "/?#".contains($0) } ?? behind.endIndex
+        return (String(behind[..<end]), String(behind[end...]))
     }
 
     private static func withoutPort(_ authority: String) -> Substring {
@@ -111,10 +127,11 @@ package final class WebAPIResponder: Sendable {
             switch question {
             case .ping, .find: return try self.discovery(question, source)
             case .ips:
-                let (region, router, addresses) = self.directory.reachable
                 return .found(
                     try Self.render(
-                        AddressesAnswer(region: region, router: router, addresses: addresses)))
+                        AddressesAnswer(
+                            region: self.directory.place.region,
+                            addresses: self.directory.addresses)))
             case .whoami:
                 guard let pin = WebAPIQuestion.pin(in: query) else {
                     return .problem(
@@ -122,7 +139,7 @@ package final class WebAPIResponder: Sendable {
                         "pin is an address or a block like 10.0.0.0/8, or several "
                             + "with commas, at most \(Limits.webAPIPinBlocksMax)")
                 }
-                let (region, router, _) = self.directory.reachable
+                let (region, router) = self.directory.place
                 let answer = WhoAmIAnswer(source, region: region, router: router, pin: pin)
                 return .found(try Self.render(answer), isForOne: true)
             }

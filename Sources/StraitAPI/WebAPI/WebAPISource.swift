@@ -13,6 +13,8 @@ package struct WebAPISource: Hashable, Sendable {
     package var dialledPort: UInt16?
     /// Whose certificate it was shown.
     package var tenant: String
+    /// Which of those that had that name.
+    package var incarnation: UInt64
     /// The connection's id.
     package var connection: String
     /// Whether HTTP/2 was agreed on.
@@ -21,12 +23,13 @@ package struct WebAPISource: Hashable, Sendable {
     /// See the properties.
     package init(
         address: IPAddress?, port: UInt16, dialledPort: UInt16?, tenant: String,
-        connection: String, isHTTP2: Bool
+        incarnation: UInt64, connection: String, isHTTP2: Bool
     ) {
         self.address = address
         self.port = port
         self.dialledPort = dialledPort
         self.tenant = tenant
+        self.incarnation = incarnation
         self.connection = connection
         self.isHTTP2 = isHTTP2
     }
@@ -42,6 +45,7 @@ package struct WebAPISource: Hashable, Sendable {
         self.init(
             address: header.source?.address, port: header.source?.port ?? 0,
             dialledPort: header.destination?.port, tenant: tenant,
+            incarnation: text(ProxyTLVType.incarnation).flatMap { UInt64($0) } ?? 0,
             connection: text(ProxyTLVType.uniqueID) ?? "",
             isHTTP2: text(ProxyTLVType.applicationProtocol) == ApplicationProtocol.http2.text)
     }

@@ -1,9 +1,9 @@
 // Which certificates a tenant wants from the installation's authority, and which names it may
 // upload one for. Pure.
 //
-// One certificate carries the tenant's domains, `*.` each of them, and the hosts of its services. A
-// service that offers h2 gets one of its own: browsers send requests for every name of a
-// certificate down one h2 connection (RFC 9113 §9.1.1).
+// One certificate carries the tenant's domains and aliases, `*.` each of them, and the hosts of its
+// services. A service that offers h2 gets one of its own: browsers send requests for every name of
+// a certificate down one h2 connection (RFC 9113 §9.1.1).
 
 internal import StraitConfig
 internal import StraitCore
@@ -58,10 +58,10 @@ struct CertificateNeeds {
     /// Whether the tenant may have a certificate with this name: one of its hosts, a domain, or
     /// whatever lies beneath a domain.
     static func owns(_ pattern: Configuration.HostPattern, _ tenant: Configuration.Tenant) -> Bool {
-        let isBeneath = tenant.domains.contains { domain in
-            pattern.name == domain.value
-                || pattern.name.bytes.suffix(domain.value.bytes.count + 1)
-                    .elementsEqual([UInt8(ascii: ".")] + domain.value.bytes)
+        let isBeneath = tenant.ownNames.contains { domain in
+            pattern.name == domain
+                || pattern.name.bytes.suffix(domain.bytes.count + 1)
+                    .elementsEqual([UInt8(ascii: ".")] + domain.bytes)
         }
         return isBeneath
             || tenant.services.contains { service in
@@ -86,14 +86,14 @@ struct CertificateNeeds {
     private func shared(
         by services: [Configuration.Service]
     ) -> [Configuration.HostPattern] {
-        var names = self.tenant.domains.map {
-            Configuration.HostPattern(name: $0.value, isWildcard: false)
+        var names = self.tenant.ownNames.map {
+            Configuration.HostPattern(name: $0, isWildcard: false)
         }
-        for domain in self.tenant.domains
+        for domain in self.tenant.ownNames
         where services.contains(where: { !self.bare(self.derivedNames(of: $0)).isEmpty }) {
             // `*.` of the longest names is none; each service is then reached by its hosts alone.
-            guard domain.value.bytes.count + 2 <= HostName.bytesMax else { continue }
-            names.append(Configuration.HostPattern(name: domain.value, isWildcard: true))
+            guard domain.bytes.count + 2 <= HostName.bytesMax else { continue }
+            names.append(Configuration.HostPattern(name: domain, isWildcard: true))
         }
         names += services.flatMap { $0.hosts.map(\.value) }
         return self.bare(names)
@@ -106,7 +106,7 @@ struct CertificateNeeds {
     }
 
     private func derivedNames(of service: Configuration.Service) -> [Configuration.HostPattern] {
-        self.tenant.domains.compactMap { HostName("\(service.name).\($0.value)") }
+        self.tenant.ownNames.compactMap { HostName("\(service.name).\($0)") }
             .map { Configuration.HostPattern(name: $0, isWildcard: false) }
     }
 

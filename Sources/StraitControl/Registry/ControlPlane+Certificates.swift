@@ -30,7 +30,7 @@ package struct CertificateAnswer: Codable, Hashable, Sendable {
 
     init(_ certificate: RegisteredCertificate) {
         func time(_ seconds: Int64) -> String {
-            Timestamp(nanoseconds: UInt64(clamping: seconds) &* 1_000_000_000).description
+            Timestamp(seconds: seconds).description
         }
         let document = certificate.document
         self.name = certificate.name
@@ -228,7 +228,7 @@ extension ControlPlane {
             CertificateChange(
                 tenant: tenant, precondition: precondition, actor: actor,
                 process: live.configuration
-            ) { await self.problems(of: $0) }
+            ) { await self.problems(of: $0, maskingOthers: true) }
         )
     }
 }

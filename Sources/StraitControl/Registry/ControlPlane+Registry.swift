@@ -1,4 +1,4 @@
-// From the registry's rows to the workers: all of it at the start, and each change since.
+// From the registry's commits to the workers.
 
 internal import Logging
 package import StraitConfig
@@ -9,145 +9,12 @@ internal import StraitSnapshot
 internal import StraitStore
 
 extension ControlPlane {
-    /// Tenants that are compiled at a time when all are.
-    private static let batchCount = 2000
-    /// Commits that are taken at a time.
-    private static let commitsCount = 1000
+    /// Commits that are taken at a time, of half a megabyte at most; who lags goes on with more.
+    private static let commitsCount = 200
     /// Commits that are kept for those who follow.
     private static let commitsKept: UInt64 = 10_000
     /// How long to wait after the registry has failed, and while the router does not serve.
     private static let retryInterval = Duration.milliseconds(500)
-
-    // MARK: All of it
-
-    /// Compiles every tenant of the registry onto a configuration without any.
-    ///
-    /// - Returns: The configuration with them, and the revision that it is of at least.
-    func compileRegistry(
-        _ registry: Registry, onto base: CompiledConfiguration, _ compiler: inout SnapshotCompiler
-    ) async throws(StoreError) -> (CompiledConfiguration, UInt64) {
-        let revision = try await registry.store.revision()
-        try await self.loadPorts(registry)
-        var compiled = base
-        self.registryFacts.refused = [:]
-        self.registryFacts.upstreamNames = []
-        var last: String?
-        var hasMore = true
-        while hasMore {
-            let batch = try await registry.tenants(after: last, limit: Self.batchCount)
-            last = batch.tenants.last?.name
-            hasMore = batch.hasMore
-            let change = await self.change(batch.tenants, process: base.configuration)
-            compiled = self.compileGood(
-                change, of: compiled, revision: base.snapshot.revision, &compiler)
-            Memory.giveBack()  // of reading: else the largest use would be half as much again
-        }
-        return (compiled, revision)
-    }
-
-    /// What rows come to: tenants that can be read; the others are noted as refused.
-    private func change(
-        _ tenants: [RegisteredTenant], process: Configuration
-    ) async -> TenantChange {
-        let readings = await Self.read(tenants, process: process)
-        var change = TenantChange(tenants: [])
-        for (tenant, reading) in zip(tenants, readings) {
-            self.registryFacts.refused[tenant.name] = nil
-            guard tenant.document != nil else {
-                change.removed.append(tenant.name)
-                continue
-            }
-            guard let read = reading.tenant else {
-                self.refuse(tenant.name, reading.problems)
-                continue
-            }
-            change.tenants.append(read)
-            change.certificates.merge(reading.stored) { first, _ in first }
-            change.ports[read.name] = self.ports(of: read)
-        }
-        change.load = RegisteredTenant.load(from: tenants)
-        let names = Set(change.tenants.flatMap(\.upstreamNames))
-        if !names.isEmpty {
-            self.registryFacts.upstreamNames.formUnion(names)
-            self.names.watch(self.registryFacts.upstreamNames)
-            await self.names.firstAnswers(of: names)
-        }
-        return change
-    }
-
-    /// What a tenant's rows come to, for the compiler.
-    private struct Readable: Sendable {
-        var tenant: Configuration.Tenant?
-        var problems: [ConfigurationProblem]
-        var stored: [String: StoredCertificate]
-
-        init(_ tenant: RegisteredTenant, process: Configuration) {
-            let reading = tenant.read(process: process)
-            self.tenant = reading.tenant
-            self.problems = reading.problems
-            self.stored = reading.stored(of: tenant.name)
-        }
-    }
-
-    /// Reads documents on all cores.
-    private nonisolated static func read(
-        _ tenants: [RegisteredTenant], process: Configuration
-    ) async -> [Readable] {
-        guard tenants.count > 100 else { return tenants.map { Readable($0, process: process) } }
-        let cores = StraitPosix.Thread.availableCores().count
-        let size = (tenants.count + cores - 1) / cores
-        return await withTaskGroup(of: (Int, [Readable]).self) { group in
-            for start in stride(from: 0, to: tenants.count, by: size) {
-                let part = tenants[start..<min(start + size, tenants.count)]
-                group.addTask { (start, part.map { Readable($0, process: process) }) }
-            }
-            var parts: [(Int, [Readable])] = []
-            for await part in group { parts.append(part) }
-            return parts.sorted { $0.0 < $1.0 }.flatMap(\.1)
-        }
-    }
-
-    /// Compiles a change; where a part of it is wrong, what is left without that.
-    private func compileGood(
-        _ change: TenantChange, of compiled: CompiledConfiguration, revision: UInt64,
-        _ compiler: inout SnapshotCompiler
-    ) -> CompiledConfiguration {
-        do throws(ConfigurationRefused) {
-            return try compiler.compile(
-                change, of: compiled, revision: revision, epoch: self.epoch,
-                now: Timestamp(nanoseconds: wallClockNanoseconds()),
-                addresses: self.names.addresses)
-        } catch {
-            guard change.tenants.count > 1 || !change.removed.isEmpty else {
-                for tenant in change.tenants { self.refuse(tenant.name, error.problems) }
-                return compiled
-            }
-            // Who goes makes room; then half of those who come, so that few must be tried alone.
-            var result = compiled
-            var part = change
-            if !change.removed.isEmpty {
-                part.tenants = []
-                result = self.compileGood(part, of: result, revision: revision, &compiler)
-                part.removed = []
-            }
-            let middle = change.tenants.count / 2
-            part.tenants = Array(change.tenants[..<middle])
-            if !part.tenants.isEmpty {
-                result = self.compileGood(part, of: result, revision: revision, &compiler)
-            }
-            part.tenants = Array(change.tenants[middle...])
-            return self.compileGood(part, of: result, revision: revision, &compiler)
-        }
-    }
-
-    private func refuse(_ tenant: String, _ problems: [ConfigurationProblem]) {
-        self.registryFacts.refused[tenant] = problems
-        self.report(problems)
-        self.logger.error(
-            "tenant \(tenant): what the registry has cannot be used; its last good state stays")
-    }
-
-    // MARK: Changes
 
     /// Carries every change of the registry across, until cancelled.
     func followRegistry() async {
@@ -155,19 +22,59 @@ extension ControlPlane {
         while !Task.isCancelled {
             do throws(StoreError) {
                 guard self.stage == .serving else { throw .cancelled }
-                try await self.leaseWantedPorts(registry)
+                try await self.catchUp(registry)
+                // Another one counts other revisions.
+                guard self.isFollowed(registry) else { throw .compacted(oldest: 0) }
                 let commits = try await registry.store.commits(
-                    after: self.registryFacts.revision, limit: Self.commitsCount)
-                await self.inTurn { await $0.apply(commits, of: registry) }
-                self.noteRegistry(failure: nil)
+                    after: self.registryFacts.followed, limit: Self.commitsCount)
+                if let failure = await self.inTurn({ await $0.apply(commits, of: registry) }) {
+                    throw failure
+                }
                 try await self.compactRegistry(registry)
             } catch {
-                if case .compacted = error {
-                    _ = await self.reload(trigger: "registry")
-                    continue
-                }
+                if case .compacted = error, await self.loadAnew() { continue }
                 if error != .cancelled { self.noteRegistry(failure: error.text) }
                 do { try await Task.sleep(for: Self.retryInterval) } catch { return }
+            }
+        }
+    }
+
+    /// Notes that the registry answers, and asks workers again that have not obeyed.
+    private func catchUp(_ registry: Registry) async throws(StoreError) {
+        if self.registryFacts.failure != nil {
+            _ = try await registry.store.revision()
+            self.noteRegistry(failure: nil)
+        }
+        guard self.registryFacts.lags else { return }
+        await self.inTurn { control in
+            guard let live = control.live, control.stage == .serving else { return }
+            let followed = control.registryFacts.followed
+            guard await control.carry([], onto: live, since: monotonicNow()) else { return }
+            control.registryFacts.isLive(
+                followed, now: Timestamp(nanoseconds: wallClockNanoseconds()))
+        }
+    }
+
+    /// Whether the registry is still the one that is followed: another file may lie at its path.
+    private func isFollowed(_ registry: Registry) -> Bool {
+        guard let place = registry.store.place else { return true }  // away, which is told soon
+        let known = self.registryFacts.place ?? place
+        self.registryFacts.place = known
+        return known == place
+    }
+
+    /// Reads all of the registry, because not all of its changes are known; false where that
+    /// cannot be.
+    private func loadAnew() async -> Bool {
+        await self.inTurn { control in
+            guard control.stage == .serving, let live = control.live else { return false }
+            do throws(ChangeRefused) {
+                let verdict = try await control.apply(live.configuration, trigger: "registry")
+                control.logger.notice("\(verdict.text)", metadata: ["trigger": "registry"])
+                return true
+            } catch {
+                if case .configuration(let refused) = error { control.report(refused.problems) }
+                return false
             }
         }
     }
@@ -179,45 +86,98 @@ extension ControlPlane {
             self.logger.error("registry: \(failure); routing goes on with what is live")
         } else {
             self.logger.notice("registry: it is followed again")
+            self.wakePorts()
         }
     }
 
     private func compactRegistry(_ registry: Registry) async throws(StoreError) {
-        let revision = self.registryFacts.revision
+        let revision = self.registryFacts.followed
+        if self.registryFacts.forgetsAudits { try await self.forgetAudits(registry) }
         guard revision >= self.compactAfter else { return }
         self.compactAfter = revision + Self.commitsKept / 10
+        self.registryFacts.forgetsAudits = true
         guard revision > Self.commitsKept else { return }
         try await registry.store.compact(through: revision - Self.commitsKept)
     }
 
-    /// Makes commits live, all in one snapshot.
-    private func apply(_ commits: [StoreCommit], of registry: Registry) async {
+    /// Makes commits live, all in one snapshot; why not, where the registry cannot be read.
+    private func apply(_ commits: [StoreCommit], of registry: Registry) async -> StoreError? {
         guard self.stage == .serving, let live = self.live, let last = commits.last,
-            last.revision > self.registryFacts.revision
-        else { return }
-        let names = self.tenants(changedBy: commits)
+            last.revision > self.registryFacts.followed
+        else { return nil }
         let begin = monotonicNow()
-        do throws(StoreError) {
-            var tenants: [RegisteredTenant] = []
-            for name in names { tenants.append(try await registry.tenant(name)) }
-            if !tenants.isEmpty { await self.carry(tenants, onto: live, since: begin) }
-        } catch {
-            self.noteRegistry(failure: error.text)
-            return
+        var obey = !self.registryFacts.lags
+        let names = self.tenants(changedBy: commits)
+        let renamed = commits.flatMap(\.changes).compactMap { RegistryKey.renaming($0) }
+        if !names.isEmpty {
+            do throws(StoreError) {
+                let (tenants, unreadable) = try await self.tenants(names, of: registry)
+                obey = await self.carry(tenants, unreadable, renamed, onto: live, since: begin)
+            } catch {
+                return error
+            }
         }
-        let now = Timestamp(nanoseconds: wallClockNanoseconds())
-        self.registryFacts.isLive(last.revision, now: now)
+        guard self.stage == .serving else { return nil }
+        self.registryFacts.followed = last.revision
+        self.registryFacts.countAudits(commits)
+        if obey {
+            self.registryFacts.isLive(
+                last.revision, now: Timestamp(nanoseconds: wallClockNanoseconds()),
+                milliseconds: Double(monotonicNow().nanoseconds(since: begin) / 1000) / 1000)
+        }
+        return nil
     }
 
-    private func carry(
-        _ tenants: [RegisteredTenant], onto live: CompiledConfiguration, since begin: Instant
-    ) async {
-        let change = await self.change(tenants, process: live.configuration)
+    /// The rows of tenants; those of one that cannot be read are nobody else's trouble.
+    func tenants(
+        _ names: [String], of registry: Registry
+    ) async throws(StoreError) -> (
+        [RegisteredTenant], unreadable: [String: [ConfigurationProblem]]
+    ) {
+        var tenants: [RegisteredTenant] = []
+        var unreadable: [String: [ConfigurationProblem]] = [:]
+        for name in names {
+            do throws(StoreError) {
+                tenants.append(try await registry.tenant(name))
+            } catch {
+                switch error {
+                case .corrupted, .refused: unreadable[name] = [self.problem(of: error)]
+                case .conflict, .compacted, .full, .locked, .unavailable, .cancelled: throw error
+                }
+            }
+        }
+        return (tenants, unreadable)
+    }
+
+    /// Compiles tenants onto what is live and hands the result out; in turn with other changes.
+    ///
+    /// - Parameters:
+    ///   - tenants: As the registry has them; without any, the workers get what they have anew.
+    ///   - unreadable: Tenants whose rows cannot be read.
+    ///   - renamed: Tenants that have other names now.
+    ///   - live: What is live.
+    ///   - begin: When the change began.
+    /// - Returns: Whether every worker obeys.
+    @discardableResult
+    func carry(
+        _ tenants: [RegisteredTenant], _ unreadable: [String: [ConfigurationProblem]] = [:],
+        _ renamed: [TenantRenaming] = [], onto live: CompiledConfiguration, since begin: Instant
+    ) async -> Bool {
+        var (change, refused) = await self.change(tenants, process: live.configuration)
+        // A drain that began meanwhile has closed the listeners; they are not opened again.
+        guard self.stage == .serving else { return false }
+        refused.merge(unreadable) { $1 }
+        change.renamed = renamed
+        for renaming in renamed { self.noteRenaming(renaming, live.configuration) }
         let revision = self.newestRevision &+ 1
-        let compiled = self.compileGood(
-            change, of: live, revision: revision, &self.compiler)
-        guard compiled.snapshot.revision == revision else { return }  // all of it was refused
+        var compiled = self.compileGood(
+            change, of: live, revision: revision, &self.compiler, &refused)
+        self.noteRefused(refused, of: tenants.map(\.name) + unreadable.keys)
+        guard compiled.snapshot.revision == revision else { return true }  // all of it was refused
         if !compiled.warnings.isEmpty { self.report(compiled.warnings) }
+        compiled.warnings = live.warnings  // of the file; those of tenants are told once
+        self.watchNames(of: tenants.map(\.name), from: live.tables, to: compiled.tables)
+        for tenant in change.tenants { compiled.tables.useLimits(of: tenant.name) }
         let compiledAt = monotonicNow()
         self.live = compiled
         self.newestRevision = revision
@@ -227,26 +187,80 @@ extension ControlPlane {
             revision: revision, timeout: Self.applyTimeout)
         for worker in obeying { self.liveRevisions[worker] = revision }
         self.finishPorts(ports)
-        self.reloads.applied(
+        self.reloads.took(
             compile: compiledAt.nanoseconds(since: begin), bind: 0,
-            broadcast: monotonicNow().nanoseconds(since: compiledAt),
-            now: Timestamp(nanoseconds: wallClockNanoseconds()))
+            broadcast: monotonicNow().nanoseconds(since: compiledAt))
         self.logger.debug("revision \(revision): \(tenants.count) tenants changed")
+        return obeying.count == self.fleet.workers
+    }
+
+    /// Looks up the names that upstreams have now, where that has changed with these tenants.
+    private func watchNames(
+        of tenants: [String], from before: TenantTables, to after: TenantTables
+    ) {
+        var counts = self.registryFacts.names
+        for name in tenants {
+            for host in before.upstreamNames(of: name) {
+                let count = counts[host, default: 1] - 1
+                counts[host] = count > 0 ? count : nil
+            }
+            for host in after.upstreamNames(of: name) { counts[host, default: 0] += 1 }
+        }
+        let isOther = counts.keys != self.registryFacts.names.keys
+        self.registryFacts.names = counts
+        guard isOther else { return }
+        for name in tenants { self.names.watchToo(after.upstreamNames(of: name), of: name) }
+        self.names.watch(Set(counts.keys))
+    }
+
+    /// What is to be known of a registry that was read whole, now that it is live.
+    func isLoaded(_ load: RegistryLoad, _ tables: TenantTables, obey: Bool) {
+        self.noteRefused(load.refused, of: nil)
+        self.registryFacts.names = tables.upstreamNameCounts
+        self.registryFacts.followed = load.revision
+        self.registryFacts.audits = nil
+        self.registryFacts.place = load.place
+        if obey {
+            self.registryFacts.isLive(
+                load.revision, now: Timestamp(nanoseconds: wallClockNanoseconds()))
+        }
     }
 
     // MARK: Those who change
 
     /// What is wrong with a change of one tenant, tried on what is live.
-    package func problems(of tenant: RegisteredTenant) async -> [ConfigurationProblem] {
-        guard let live = self.live else { return [] }
-        let reading = tenant.read(process: live.configuration)
+    ///
+    /// - Parameters:
+    ///   - tenant: As it is to be.
+    ///   - old: As it is called now, where it gets another name.
+    ///   - maskingOthers: Whether no other tenant is named.
+    ///   - judgingClaims: Whether new hosts must not be in other tenants' way.
+    /// - Returns: All problems, warnings included.
+    package func problems(
+        of tenant: RegisteredTenant, calledNow old: String? = nil, maskingOthers: Bool = false,
+        judgingClaims: Bool = false
+    ) async -> [ConfigurationProblem] {
+        guard let process = self.live?.configuration else { return [] }
+        let reading = tenant.read(process: process)
         guard let read = reading.tenant else { return reading.problems }
+        // Nobody else waits for the first answers to its names.
+        let names = Set(read.upstreamNames)
+        self.names.watchToo(names, of: tenant.name)
+        await self.names.firstAnswers(of: names)
+        guard let live = self.live else { return [] }
+        if judgingClaims {
+            let problems = live.tables.claimProblems(read, file: "tenant/\(tenant.name)")
+            guard problems.isEmpty else { return reading.problems + problems }
+        }
         var compiler = self.compiler
+        var change = TenantChange(
+            tenants: [read], certificates: reading.stored(of: tenant.name),
+            load: RegisteredTenant.load(from: [tenant]))
+        change.masksOthers = maskingOthers
+        change.renamed = (old.map { [TenantRenaming(old: $0, new: tenant.name)] }) ?? []
         do throws(ConfigurationRefused) {
             let compiled = try compiler.compile(
-                TenantChange(
-                    tenants: [read], certificates: reading.stored(of: tenant.name),
-                    load: RegisteredTenant.load(from: [tenant])), of: live,
+                change, of: live,
                 revision: live.snapshot.revision, epoch: self.epoch,
                 now: Timestamp(nanoseconds: wallClockNanoseconds()),
                 addresses: self.names.addresses)

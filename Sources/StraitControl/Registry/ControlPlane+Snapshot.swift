@@ -15,17 +15,54 @@ struct RegistryFiles: Sendable {
 
     /// - Throws: Why the copy cannot be used; a registry that was there is opened when it is asked.
     private init(
-        _ place: Configuration.Registry, _ keys: RegistryKeys, _ ports: PortBook?
+        _ place: Configuration.Registry, _ keys: RegistryKeys, _ ports: PortBook?, _ logger: Logger
     ) throws(StoreError) {
         // The registry is made before its copy, and never beside one: a file that was there and is
         // gone is not begun anew, as nobody would be served then.
         if !RegistrySnapshot.isThere(place.snapshotPath) { _ = try SQLiteStore(path: place.path) }
-        self.snapshot = try RegistrySnapshot(
-            path: place.snapshotPath, keys: keys, ports: ports)
+        self.snapshot = try Self.openCopy(place, keys, ports, logger)
         self.registry = Registry(
             store: LazyStore { () throws(StoreError) in
                 try SQLiteStore(path: place.path, makesFile: false)
             }, keys: keys, ports: ports)
+    }
+
+    /// Opens the copy; what is damaged is put aside where the registry can be read.
+    private static func openCopy(
+        _ place: Configuration.Registry, _ keys: RegistryKeys, _ ports: PortBook?, _ logger: Logger
+    ) throws(StoreError) -> RegistrySnapshot {
+        let path = place.snapshotPath
+        do throws(StoreError) {
+            return try RegistrySnapshot(path: path, keys: keys, ports: ports)
+        } catch {
+            guard case .corrupted = error else { throw error }
+            _ = try SQLiteStore(path: place.path, makesFile: false)
+            let aside = path + ".damaged"
+            try Self.move(path, to: aside)
+            logger.error(
+                """
+                the copy of the last good state, \(path): \(error.text); it is made anew, and the \
+                damaged one is \(aside)
+                """)
+            return try RegistrySnapshot(path: path, keys: keys, ports: ports)
+        }
+    }
+
+    /// Moves a database, with what lies beside it, over another one.
+    private static func move(_ path: String, to target: String) throws(StoreError) {
+        let files = FileManager.default
+        do {
+            for ending in ["", "-wal", "-shm"] {
+                if files.fileExists(atPath: target + ending) {
+                    try files.removeItem(atPath: target + ending)
+                }
+                if files.fileExists(atPath: path + ending) {
+                    try files.moveItem(atPath: path + ending, toPath: target + ending)
+                }
+            }
+        } catch {
+            throw .unavailable("\(path) is damaged, and cannot be put aside: \(error)")
+        }
     }
 
     /// Opens the registry, its copy, and the keys that seal its private keys.
@@ -51,7 +88,7 @@ struct RegistryFiles: Sendable {
                 """)
         }
         do throws(StoreError) {
-            return try RegistryFiles(place, keys, ports)
+            return try RegistryFiles(place, keys, ports, logger)
         } catch {
             throw .registry(error.text)
         }
@@ -61,8 +98,6 @@ struct RegistryFiles: Sendable {
 extension ControlPlane {
     /// How long changes wait before they are copied.
     private static let copyInterval = Duration.seconds(1)
-    /// Tenants that are copied at a time.
-    private static let copyCount = 200
 
     /// Compiles the last good state, because the registry cannot be read.
     ///
@@ -70,28 +105,33 @@ extension ControlPlane {
     func compileSnapshot(
         onto base: CompiledConfiguration, _ compiler: inout SnapshotCompiler,
         because failure: StoreError
-    ) async throws(StoreError) -> (CompiledConfiguration, UInt64) {
+    ) async throws(StoreError) -> (CompiledConfiguration, RegistryLoad) {
         guard let snapshot = self.registrySnapshot, let mark = try await snapshot.mark() else {
             throw failure
         }
         self.noteRegistry(failure: failure.text)
-        let (compiled, _) = try await self.compileRegistry(
-            snapshot.registry, onto: base, &compiler)
+        self.registryFacts.copied = mark.time
+        var (compiled, load) = try await self.compileRegistry(
+            snapshot.registry, onto: base, &compiler, copyOf: mark.revision)
         self.logger.warning(
             "serving the last good state of \(mark.time), revision \(mark.revision) of the registry"
         )
-        return (compiled, mark.revision)
+        load.revision = mark.revision
+        return (compiled, load)
     }
 
     /// Copies what is live, behind the changes, until cancelled.
     func keepSnapshot() async {
         guard let registry = self.registry, let snapshot = self.registrySnapshot else { return }
+        var failure: StoreError?
         while !Task.isCancelled {
             do throws(StoreError) {
                 if self.stage == .serving { try await self.copy(registry, to: snapshot) }
+                failure = nil
             } catch {
-                if error != .cancelled, self.registryFacts.failure == nil {
+                if error != .cancelled, error != failure, self.registryFacts.failure == nil {
                     self.logger.error("the last good state cannot be written: \(error.text)")
+                    failure = error
                 }
             }
             do { try await Task.sleep(for: Self.copyInterval) } catch { return }
@@ -101,75 +141,13 @@ extension ControlPlane {
     private func copy(
         _ registry: Registry, to snapshot: RegistrySnapshot
     ) async throws(StoreError) {
-        let live = self.registryFacts.revision
-        let mark = try await snapshot.mark()
         guard self.registryFacts.failure == nil else { return }
-        if let mark, mark.revision == live {
-            self.registryFacts.copied = mark.time
-            return
-        }
-        if let mark, mark.revision < live {
-            do throws(StoreError) {
-                try await self.copyChanges(since: mark.revision, through: live, registry, snapshot)
-            } catch {
-                guard case .compacted = error else { throw error }
-                try await self.copyAll(registry, snapshot)
-            }
-        } else {
-            try await self.copyAll(registry, snapshot)
-        }
+        let live = self.registryFacts.revision
         let now = Timestamp(nanoseconds: wallClockNanoseconds())
-        try await snapshot.setMark(RegistrySnapshot.Mark(revision: live, time: now))
+        try await snapshot.follow(
+            registry, through: live, knownThrough: self.registryFacts.copiedThrough,
+            refused: Set(self.registryFacts.refused.keys), now: now)
+        self.registryFacts.copiedThrough = live
         self.registryFacts.copied = now
-    }
-
-    private func copyChanges(
-        since older: UInt64, through live: UInt64, _ registry: Registry,
-        _ snapshot: RegistrySnapshot
-    ) async throws(StoreError) {
-        var revision = older
-        while revision < live {
-            let commits = try await registry.store.commits(after: revision, limit: Self.copyCount)
-                .prefix { $0.revision <= live }
-            guard let last = commits.last else { return }
-            let names = Set(
-                commits.flatMap(\.changes).compactMap { RegistryKey.tenant(of: $0.key) })
-            try await self.copy(names.map(String.init), registry, snapshot)
-            revision = last.revision
-        }
-    }
-
-    private func copyAll(
-        _ registry: Registry, _ snapshot: RegistrySnapshot
-    ) async throws(StoreError) {
-        try await snapshot.setMark(nil)
-        var after: String?
-        var hasMore = true
-        while hasMore {
-            let page = try await registry.tenants(after: after, limit: Self.copyCount)
-            try await snapshot.copy(
-                page.tenants.filter { self.registryFacts.refused[$0.name] == nil })
-            after = page.tenants.last?.name
-            hasMore = page.hasMore
-        }
-        after = nil
-        hasMore = true
-        while hasMore {
-            let page = try await snapshot.registry.tenants(after: after, limit: Self.copyCount)
-            try await self.copy(page.tenants.map(\.name), registry, snapshot)
-            after = page.tenants.last?.name
-            hasMore = page.hasMore
-        }
-    }
-
-    /// What was refused keeps the copy of what was good.
-    private func copy(
-        _ names: [String], _ registry: Registry, _ snapshot: RegistrySnapshot
-    ) async throws(StoreError) {
-        var tenants: [RegisteredTenant] = []
-        for name in names where self.registryFacts.refused[name] == nil {
-            tenants.append(try await registry.tenant(name))
-        }
-        try await snapshot.copy(tenants)
     }
 }

@@ -48,12 +48,13 @@ extension ControlPlane {
     ///   - json: Its document.
     ///   - precondition: What must be true of it.
     ///   - actor: Who asks, for the row of the change.
+    ///   - role: What whoever asks may do.
     ///   - manner: How far it goes before it is answered.
     /// - Returns: What it came to.
     /// - Throws: ``RegistryRefusal``; nothing was changed then.
     package func putTenant(
         _ name: String, _ json: [UInt8], if precondition: Precondition, by actor: String,
-        _ manner: WriteManner = .live
+        as role: Caller.Role = .operator, _ manner: WriteManner = .live
     ) async throws(RegistryRefusal) -> RegistryWrite {
         let begin = monotonicNow()
         let (registry, live) = try self.registryAndLive()
@@ -63,10 +64,17 @@ extension ControlPlane {
         }
         let isNew = live.tables.routes.tenantNumber(named: name) == nil
         let revision = try await registry.put(
-            document, named: name, if: precondition, by: manner == .tried ? nil : actor,
+            document, named: name, if: precondition, by: manner == .tried ? nil : actor, as: role,
             process: live.configuration
-        ) { await self.problems(of: $0) }
-        return await self.written(revision, isNew: isNew, since: begin, manner)
+        ) { tenant in
+            let isAdministrators = role != .operator
+            return await self.problems(
+                of: tenant, maskingOthers: isAdministrators, judgingClaims: isAdministrators)
+        }
+        var write = await self.written(revision, isNew: isNew, since: begin, manner)
+        // Another tenant's change, committed since this one was tried, can be in its way.
+        if self.registryFacts.refused[name] != nil { write.isLive = false }
+        return write
     }
 
     /// Takes a tenant out, and waits until every worker obeys; connections that are open stay.

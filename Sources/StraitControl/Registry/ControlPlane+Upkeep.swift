@@ -41,6 +41,7 @@ extension ControlPlane {
         var wait = Self.upkeepDelay
         while !Task.isCancelled {
             do { try await Task.sleep(for: wait) } catch { return }
+            await self.renewOperators()
             do throws(StoreError) {
                 let isDone = try await self.lookThroughCertificates()
                 wait = isDone ? Self.upkeepInterval : Self.upkeepRetry
@@ -90,64 +91,79 @@ struct UpkeepCount {
 }
 
 extension Registry {
-    /// Issues and seals anew what is due for a tenant.
+    /// Issues and seals anew what is due for a tenant, each certificate in a commit of its own.
     ///
-    /// A tenant that is changed meanwhile is left to the next look: its change has done it.
+    /// A tenant that is changed meanwhile is left to the next look: its change has done it. What
+    /// is wrong with one is nobody else's trouble.
     func keep(
         _ tenant: RegisteredTenant, process: Configuration, _ done: inout UpkeepCount
     ) async throws(StoreError) {
         let reading = tenant.read(process: process)
-        guard let document = tenant.document, reading.tenant != nil else { return }
+        guard reading.tenant != nil else { return }
         let issued = await self.issuing(for: reading, now: wallClockSeconds())
         done.failure = issued.failure ?? done.failure
-        var writes = issued.writes
-        var conditions = issued.conditions
-        var sealed = 0
-        for certificate in reading.certificates {
-            let key = certificate.row.key
-            guard !writes.contains(where: { $0.key == key }) else { continue }
-            do {
-                guard let document = try self.sealedAnew(certificate) else { continue }
-                writes.append(.put(key, document.json))
-                if !conditions.contains(where: { $0.key == key }) {
-                    conditions.append(.unchanged(key, since: certificate.row.changed))
-                }
-                sealed += 1
-            } catch {
-                done.failure = "\(error)"
+        do throws(StoreError) {
+            // What goes comes last, so that names that were its own have another one by then.
+            for write in issued.writes {
+                try await self.commit(write, of: tenant, "issue", if: issued.conditions)
+                done.issued += 1
             }
-        }
-        guard !writes.isEmpty else { return }
-        conditions.append(.unchanged(document.key, since: document.changed))
-        do {
-            let count = writes.count - sealed
-            if count > 0 {
-                let names = issued.writes.map(\.key.description).joined(separator: " ")
-                let entry = AuditEntry(
-                    "strait", "issue", "tenant/\(tenant.name)", before: nil, after: names)
-                writes.append(
-                    .put(try RegistryKey.audit(entry.id), Array(try AnswerJSON.encode(entry))))
+            for certificate in reading.certificates {
+                let key = certificate.row.key
+                guard !issued.writes.contains(where: { $0.key == key }),
+                    let document = self.sealedAnew(certificate, &done)
+                else { continue }
+                try await self.commit(.put(key, document.json), of: tenant, "seal", if: [])
+                done.sealed += 1
             }
-            _ = try await self.store.commit(writes, if: conditions)
-            done.issued += count
-            done.sealed += sealed
-        } catch let error as StoreError {
-            guard case .conflict = error else { throw error }
         } catch {
-            done.failure = "\(error)"
+            switch error {
+            case .conflict: return
+            case .refused(let why): done.failure = "tenant \(tenant.name): \(why)"
+            case .compacted, .full, .locked, .corrupted, .unavailable, .cancelled: throw error
+            }
         }
     }
 
-    /// A certificate whose key is sealed with the newest key; nil where it is already.
+    /// Commits what becomes of one certificate of a tenant, where neither has changed, with a row
+    /// that tells of it.
+    private func commit(
+        _ write: StoreWrite, of tenant: RegisteredTenant, _ action: String,
+        if conditions: [StoreCondition]
+    ) async throws(StoreError) {
+        guard let document = tenant.document else { return }
+        let old = tenant.row(write.key)
+        var new: StoredRow?
+        if case .put(let key, let value) = write {
+            new = StoredRow(key: key, value: value, created: 0, changed: 0)
+        }
+        let entry = AuditEntry(
+            "strait", new == nil ? "delete" : action, write.key.description, before: old?.summary,
+            after: new?.summary)
+        let unchanged: [StoreCondition] = [
+            .unchanged(document.key, since: document.changed),
+            old.map { .unchanged(write.key, since: $0.changed) } ?? .absent(write.key),
+        ]
+        _ = try await self.store.commit(
+            [write] + Self.auditWrites(entry), if: conditions + unchanged)
+    }
+
+    /// A certificate whose key is sealed with the newest key; nil where it is already, or cannot
+    /// be.
     private func sealedAnew(
-        _ certificate: RegisteredCertificate
-    ) throws -> CertificateDocument? {
+        _ certificate: RegisteredCertificate, _ done: inout UpkeepCount
+    ) -> CertificateDocument? {
         var document = certificate.document
-        guard let keys = self.keys, try !keys.keyring.isCurrent(document.sealedKey) else {
+        do {
+            guard let keys = self.keys, try !keys.keyring.isCurrent(document.sealedKey) else {
+                return nil
+            }
+            document.sealedKey = try keys.resealed(
+                document.sealedKey, row: certificate.row.key.description)
+            return document
+        } catch {
+            done.failure = "\(error)"
             return nil
         }
-        document.sealedKey = try keys.resealed(
-            document.sealedKey, row: certificate.row.key.description)
-        return document
     }
 }

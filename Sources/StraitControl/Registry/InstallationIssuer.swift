@@ -87,8 +87,10 @@ actor InstallationIssuer {
         let place = SealedPlace(.authority, row: key.description)
         document.sealedKey = try self.keys.keyring.seal(
             try self.keys.keyring.open(document.sealedKey, for: place), for: place)
+        let entry = AuditEntry("strait", "seal", key.description, before: nil, after: nil)
         _ = try await self.store.commit(
-            [.put(key, document.json)], if: [.unchanged(key, since: row.changed)])
+            [.put(key, document.json)] + Registry.auditWrites(entry),
+            if: [.unchanged(key, since: row.changed)])
     }
 
     /// A certificate for names, sealed for a row.

@@ -1,26 +1,103 @@
-// A store that is opened when it is first asked, and again after that has failed.
+// A store that is opened when it is first asked, and again until that succeeds, also where another
+// one lies in its place.
 
+internal import StraitPosix
 internal import StraitStore
 internal import Synchronization
 
 /// Opens another store on demand: a router starts without its registry, and finds it later.
+///
+/// Opening may wait for another process's lock: it does so on a thread of its own, one at a time.
 final class LazyStore: Store {
+    private typealias Outcome = Result<any Store, StoreError>
+
+    private struct State {
+        var opened: (any Store)?
+        /// Whose files lie there no more.
+        ///
+        /// They are not closed, as SQLite would then remove the log of what lies there now
+        /// (sqlite.org/howtocorrupt.html §2.4); somebody moves files by hand for each.
+        var left: [any Store] = []
+        var attempt: Task<Outcome, Never>?
+    }
+
     private let open: @Sendable () throws(StoreError) -> any Store
-    private let opened = Mutex<(any Store)?>(nil)
+    private let state = Mutex(State())
 
     /// - Parameter open: Opens the store, or says why it cannot be.
     init(_ open: @escaping @Sendable () throws(StoreError) -> any Store) { self.open = open }
 
-    private func store() throws(StoreError) -> any Store {
-        try self.opened.withLock { opened throws(StoreError) in
-            if let opened { return opened }
-            let store = try self.open()
-            opened = store
-            return store
+    private func store() async throws(StoreError) -> any Store {
+        let known = self.state.withLock { state -> (any Store)? in
+            if let opened = state.opened { return opened }
+            // One that was put back is open already.
+            let back = state.left.firstIndex { $0.place != nil }
+            state.opened = back.map { state.left.remove(at: $0) }
+            return state.opened
+        }
+        if let known { return known }
+        let attempt = self.state.withLock { state -> Task<Outcome, Never> in
+            if let attempt = state.attempt { return attempt }
+            let attempt = Task { await self.opening() }
+            state.attempt = attempt
+            return attempt
+        }
+        return try await attempt.value.get()
+    }
+
+    private func opening() async -> Outcome {
+        let open = self.open
+        let thread = Mutex<StraitPosix.Thread?>(nil)
+        let outcome: Outcome = await withCheckedContinuation { continuation in
+            do throws(PosixError) {
+                let spawned = try StraitPosix.Thread.spawn(name: "registry") {
+                    do throws(StoreError) {
+                        continuation.resume(returning: .success(try open()))
+                    } catch {
+                        continuation.resume(returning: .failure(error))
+                    }
+                }
+                thread.withLock { $0 = spawned }
+            } catch {
+                continuation.resume(returning: .failure(.unavailable("\(error)")))
+            }
+        }
+        thread.withLock { $0.take() }?.join()
+        self.state.withLock { state in
+            if case .success(let store) = outcome { state.opened = store }
+            state.attempt = nil
+        }
+        return outcome
+    }
+
+    /// Leaves a store that is not there any more, so that what lies there is opened next.
+    private func leaveIfGone(because error: StoreError) {
+        guard case .unavailable = error else { return }
+        self.state.withLock { state in
+            guard let opened = state.opened, opened.place == nil else { return }
+            state.left.append(opened)
+            state.opened = nil
         }
     }
 
-    func revision() async throws(StoreError) -> UInt64 { try await self.store().revision() }
+    var place: StorePlace? { self.state.withLock(\.opened)?.place }
+
+    /// Asks what says where it is not there any more.
+    private func ask<Answer>(
+        _ body: (any Store) async throws(StoreError) -> Answer
+    ) async throws(StoreError) -> Answer {
+        let store = try await self.store()
+        do throws(StoreError) {
+            return try await body(store)
+        } catch {
+            self.leaveIfGone(because: error)
+            throw error
+        }
+    }
+
+    func revision() async throws(StoreError) -> UInt64 {
+        try await self.ask { store throws(StoreError) in try await store.revision() }
+    }
 
     func row(_ key: RowKey) async throws(StoreError) -> StoredRow? {
         try await self.store().row(key)
@@ -41,13 +118,17 @@ final class LazyStore: Store {
     func commit(
         _ writes: [StoreWrite], if conditions: [StoreCondition]
     ) async throws(StoreError) -> UInt64 {
-        try await self.store().commit(writes, if: conditions)
+        try await self.ask { store throws(StoreError) in
+            try await store.commit(writes, if: conditions)
+        }
     }
 
     func commits(
         after revision: UInt64, limit: Int
     ) async throws(StoreError) -> [StoreCommit] {
-        try await self.store().commits(after: revision, limit: limit)
+        try await self.ask { store throws(StoreError) in
+            try await store.commits(after: revision, limit: limit)
+        }
     }
 
     func compact(through revision: UInt64) async throws(StoreError) {

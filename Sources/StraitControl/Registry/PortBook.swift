@@ -17,6 +17,9 @@ struct PortRow: Codable, Hashable, Sendable {
     /// Seconds since 1970: in quarantine until then, and the tenant is who had it.
     var until: UInt64?
 
+    /// The last second that a ``Timestamp`` can say, in 2554; later ones count as this.
+    private static let untilMax = UInt64.max / 1_000_000_000
+
     /// Nil for what a newer program wrote, or somebody by hand.
     init?(_ value: [UInt8]) {
         // Who reads it says so, with the key.
@@ -24,6 +27,7 @@ struct PortRow: Codable, Hashable, Sendable {
             return nil
         }
         self = row
+        self.until = row.until.map { min($0, Self.untilMax) }
     }
 
     init(_ lease: PortLease, until: UInt64? = nil) {
@@ -35,11 +39,19 @@ struct PortRow: Codable, Hashable, Sendable {
     var lease: PortLease? { PortKind(self.kind).map { PortLease(tenant: self.tenant, kind: $0) } }
 }
 
-/// Writes that give a tenant its ports, or take some; noted in the book until they are settled.
+/// Writes that give a tenant its ports, or take some; until they are settled, nobody has those.
 struct PortChange: Sendable {
     fileprivate(set) var rows: [UInt16: PortRow] = [:]
     fileprivate(set) var writes: [StoreWrite] = []
     fileprivate(set) var conditions: [StoreCondition] = []
+}
+
+/// What came of reading all rows.
+struct PortsLoaded: Sendable {
+    /// Rows that say nothing.
+    var unreadable: [RowKey] = []
+    /// Tenants that have other ports than before.
+    var tenants: Set<String> = []
 }
 
 /// How many ports there are of each sort.
@@ -66,6 +78,8 @@ package struct PortListing: Codable, Hashable, Sendable {
     package var kind: String
     /// When the quarantine ends, RFC 3339.
     package var until: String?
+    /// Why this router could not open it; nil where it is open, or leads nowhere.
+    package var whyClosed: String?
 }
 
 /// The ports of one region.
@@ -78,9 +92,19 @@ package final class PortBook: Sendable {
     private let state: Mutex<State>
 
     private struct State {
+        /// The rows.
         var planner: PortPlanner
         /// The revision that wrote a row last, by port.
         var changed: [UInt16: UInt64] = [:]
+        /// The last revision that was followed in which a row went: only somebody by hand does so.
+        var lastGone: UInt64 = 0
+        /// What is on its way to the store, or was when that went away: others plan around it, and
+        /// nobody has it.
+        var planned: [UInt16: PortRow] = [:]
+        /// Those of the latter, which are to be read again.
+        var doubtful: Set<UInt16> = []
+        /// Which the host uses, as far as it was asked since ``forgetUsed()``.
+        var used = PortSet()
     }
 
     /// - Parameters:
@@ -98,7 +122,7 @@ package final class PortBook: Sendable {
         self.ranges = ranges
         self.quarantineSeconds = UInt64(settings.quarantine.components.seconds)
         let address = settings.address
-        self.isUsedByHost = isUsedByHost ?? { PortProbe.obstacle(address, port: $0) != nil }
+        self.isUsedByHost = isUsedByHost ?? { PortProbe.isTaken(address, port: $0) }
         self.state = Mutex(State(planner: PortPlanner(ranges: ranges)))
     }
 
@@ -106,21 +130,52 @@ package final class PortBook: Sendable {
 
     /// Reads all rows anew.
     ///
-    /// - Returns: Keys of rows that cannot be read.
-    func load(from store: any Store) async throws(StoreError) -> [RowKey] {
-        let found = Mutex<[StoredRow]>([])
-        _ = try await store.load(prefix: RegistryKey.ports(self.region)) { row in
-            found.withLock { $0.append(row) }
-        }
-        let rows = found.withLock { $0 }
+    /// - Parameters:
+    ///   - store: Where they lie.
+    ///   - copied: The revision of the registry that `store` is a copy of; its own mean nothing.
+    /// - Returns: What is wrong with them, and what is different.
+    /// - Throws: ``StoreError`` where the store cannot be read.
+    func load(
+        from store: any Store, copyOf copied: UInt64? = nil
+    ) async throws(StoreError) -> PortsLoaded {
+        let rows = try await store.collect(prefix: RegistryKey.ports(self.region)) { $0 }.values
         return self.state.withLock { state in
+            let before = state.planner
             state = State(planner: PortPlanner(ranges: self.ranges))
-            return rows.filter { row in
-                guard let port = RegistryKey.port(of: row.key, self.region) else { return true }
+            var loaded = PortsLoaded()
+            for row in rows {
+                let port = RegistryKey.port(of: row.key, self.region)
                 let content = PortRow(row.value)
-                Self.set(port, content, row.changed, &state)
-                return content?.lease == nil
-            }.map(\.key)
+                if let port { Self.set(port, content, copied ?? row.changed, &state) }
+                if port == nil || content?.lease == nil { loaded.unreadable.append(row.key) }
+            }
+            for port in 1...UInt16.max {
+                let states = [before, state.planner].map { $0.state(port, now: 0) }
+                guard states[0] != states[1] else { continue }
+                for case .leased(let lease) in states { loaded.tenants.insert(lease.tenant) }
+            }
+            return loaded
+        }
+    }
+
+    /// Takes what others have written since, without waiting until it is followed; what this
+    /// process has on its way is left as it is.
+    func refresh(from store: any Store) async throws(StoreError) {
+        let (rows, revision) = try await store.collect(
+            prefix: RegistryKey.ports(self.region)
+        ) { $0 }
+        self.state.withLock { state in
+            var gone = Set(state.changed.keys)
+            for row in rows {
+                guard let port = RegistryKey.port(of: row.key, self.region) else { continue }
+                gone.remove(port)
+                guard row.changed > state.changed[port] ?? state.lastGone else { continue }
+                Self.set(port, PortRow(row.value), row.changed, &state)
+            }
+            // What has come since the rows were read is no row of them.
+            for port in gone where state.changed[port] ?? .max <= revision {
+                Self.set(port, nil, nil, &state)
+            }
         }
     }
 
@@ -136,6 +191,7 @@ package final class PortBook: Sendable {
                 tenants.append(lease.tenant)
             }
             if revision > state.changed[port] ?? 0 {
+                if change.value == nil { state.lastGone = revision }
                 Self.set(port, row, change.value == nil ? nil : revision, &state)
             }
             return tenants
@@ -146,6 +202,8 @@ package final class PortBook: Sendable {
         _ port: UInt16, _ row: PortRow?, _ changed: UInt64?, _ state: inout State
     ) {
         state.changed[port] = changed
+        state.planned[port] = nil
+        state.doubtful.remove(port)
         guard let row, let lease = row.lease else { return state.planner.free(port) }
         // A quarantine is only of what was leased.
         state.planner.lease(port, to: lease)
@@ -156,47 +214,113 @@ package final class PortBook: Sendable {
 
     /// What gives a tenant the ports of `wish` and takes those that it has besides.
     ///
-    /// It is noted at once, so that others plan around it.
+    /// It is noted as planned at once, so that others plan around it.
     ///
     /// - Parameters:
     ///   - tenant: Its name.
     ///   - wish: Nil: it has none from now on.
     ///   - now: Seconds since 1970.
+    ///   - isTried: Whether it is only tried: then nothing is noted.
     /// - Returns: To be committed, and then settled or undone.
     /// - Throws: ``PortRefusal``, why it cannot have them.
-    func plan(_ tenant: String, _ wish: PortWish?, now: UInt64) throws(PortRefusal) -> PortChange {
-        try self.state.withLock { state throws(PortRefusal) in
-            var change = PortChange()
-            let has = state.planner.ports(of: tenant)
-            let wanted = wish.map { $0.kinds.union($0.fixed.keys) } ?? []
-            for (port, kind) in state.planner.leases(of: tenant) {
-                let isKept =
-                    wanted.contains(kind) && has[kind] == port
-                    && (wish?.fixed[kind] ?? port) == port
-                let until = now + self.quarantineSeconds
-                guard !isKept, let row = state.planner.release(port, until: until) else { continue }
-                change.rows[port] = PortRow(row.lease, until: until)
+    func plan(
+        _ tenant: String, _ wish: PortWish?, now: UInt64, isTried: Bool = false
+    ) throws(PortRefusal) -> PortChange {
+        // Who asks for a port wants to know how it is now.
+        self.state.withLock { state in
+            for port in wish?.fixed.values.sorted() ?? [] { state.used.remove(port) }
+        }
+        var free = PortSet()
+        while true {
+            // What the host uses is asked without the lock: it takes system calls.
+            var unasked: [UInt16] = []
+            let change = try self.state.withLock { state throws(PortRefusal) -> PortChange? in
+                var asked: Set<UInt16> = []
+                let outcome = self.planned(tenant, wish, now, &state, &asked)
+                unasked = asked.filter { !free.contains($0) && !state.used.contains($0) }.sorted()
+                guard unasked.isEmpty else { return nil }
+                let change = try outcome.get()
+                if !isTried { state.planned.merge(change.rows) { $1 } }
+                return change
             }
-            if let wish {
-                do throws(PortRefusal) {
-                    let has = state.planner.ports(of: tenant)
-                    let ports = try state.planner.plan(
-                        wish, now: now, isUsedByHost: self.isUsedByHost)
-                    for (kind, port) in ports where has[kind] != port {
-                        let lease = PortLease(tenant: tenant, kind: kind)
-                        state.planner.lease(port, to: lease)
-                        change.rows[port] = PortRow(lease)
-                    }
-                } catch {
-                    for (port, row) in change.rows {
-                        if let lease = row.lease { state.planner.lease(port, to: lease) }
-                    }
-                    throw error
+            if let change { return change }
+            // Each port is asked for once, so this ends.
+            for port in unasked {
+                if self.isUsedByHost(port) {
+                    self.state.withLock { $0.used.insert(port) }
+                } else {
+                    free.insert(port)
                 }
             }
-            self.addWrites(to: &change, state)
-            return change
         }
+    }
+
+    /// The host may have let go of what it used: it is asked again.
+    func forgetUsed() { self.state.withLock { $0.used = PortSet() } }
+
+    private typealias Outcome = Result<PortChange, PortRefusal>
+
+    /// A plan that holds if the host uses nothing of `asked` but what is known.
+    private func planned(
+        _ tenant: String, _ wish: PortWish?, _ now: UInt64, _ state: inout State,
+        _ asked: inout Set<UInt16>
+    ) -> Outcome {
+        var change = PortChange()
+        let has = state.planner.ports(of: tenant)
+        let wanted = wish.map { $0.kinds.union($0.fixed.keys) } ?? []
+        let until = now + self.quarantineSeconds
+        for (port, kind) in state.planner.leases(of: tenant) {
+            let isKept =
+                wanted.contains(kind) && has[kind] == port
+                && (wish?.fixed[kind] ?? port) == port
+            guard !isKept else { continue }
+            change.rows[port] = PortRow(PortLease(tenant: tenant, kind: kind), until: until)
+        }
+        if let wish {
+            do throws(PortRefusal) {
+                let coming = try self.coming(wish, besides: change.rows, now, &state, &asked)
+                for (port, kind) in coming {
+                    change.rows[port] = PortRow(PortLease(tenant: tenant, kind: kind))
+                }
+            } catch {
+                return .failure(error)
+            }
+        }
+        self.addWrites(to: &change, state)
+        return .success(change)
+    }
+
+    /// What a tenant gets that gives back the ports `going`.
+    private func coming(
+        _ wish: PortWish, besides going: [UInt16: PortRow], _ now: UInt64, _ state: inout State,
+        _ asked: inout Set<UInt16>
+    ) throws(PortRefusal) -> [UInt16: PortKind] {
+        // For the answer alone: the rows are as they were afterwards.
+        for (port, row) in going { state.planner.release(port, until: row.until ?? now) }
+        defer {
+            for (port, row) in going {
+                if let lease = row.lease { state.planner.lease(port, to: lease) }
+            }
+        }
+        let has = state.planner.ports(of: wish.tenant)
+        // What is on its way to the same tenant may be asked for again: one of both gets there.
+        let others = state.planned.filter { $0.value.tenant != wish.tenant }
+        let used = state.used
+        let ports: [PortKind: UInt16]
+        do throws(PortRefusal) {
+            ports = try state.planner.plan(wish, now: now) { port in
+                guard others[port] == nil else { return true }
+                asked.insert(port)
+                return used.contains(port)
+            }
+        } catch {
+            guard case .usedByHost(let kind, let port) = error, let lease = others[port]?.lease
+            else { throw error }
+            throw .leased(kind, port, lease)
+        }
+        return Dictionary(
+            ports.filter { has[$0.key] != $0.value }.map { ($0.value, $0.key) },
+            uniquingKeysWith: { first, _ in first })
     }
 
     private func addWrites(to change: inout PortChange, _ state: borrowing State) {
@@ -224,18 +348,35 @@ package final class PortBook: Sendable {
         }
     }
 
-    /// The change did not come about: its rows are read again.
+    /// A commit has given ports to another tenant; rows of other regions do nothing.
+    func moved(_ rows: [(key: RowKey, row: PortRow)], revision: UInt64) {
+        self.state.withLock { state in
+            for (key, row) in rows {
+                guard let port = RegistryKey.port(of: key, self.region),
+                    revision >= state.changed[port] ?? 0
+                else { continue }
+                Self.set(port, row, revision, &state)
+            }
+        }
+    }
+
+    /// Nobody knows whether the change came about: its rows are read again, now, or where the store
+    /// does not answer, by ``readDoubtful(from:)``.
     func undo(_ change: PortChange, _ store: any Store) async {
-        for port in change.rows.keys.sorted() {
-            do throws(StoreError) {
-                let row = try await store.row(try RegistryKey.port(port, self.region))
-                self.state.withLock {
-                    Self.set(port, row.flatMap { PortRow($0.value) }, row?.changed, &$0)
-                }
-            } catch {
-                // The store is away: what is noted stays, nobody else gets it, until it is
-                // followed again or read anew.
-                continue
+        self.state.withLock { $0.doubtful.formUnion(change.rows.keys) }
+        // Its reason is that of the commit, which is told.
+        try? await self.readDoubtful(from: store)
+    }
+
+    /// Reads the rows of changes of which nobody knows whether they came about.
+    func readDoubtful(from store: any Store) async throws(StoreError) {
+        for port in self.state.withLock({ $0.doubtful }).sorted() {
+            let before = self.state.withLock { $0.changed[port] }
+            let row = try await store.row(try RegistryKey.port(port, self.region))
+            self.state.withLock { state in
+                // Else it was followed meanwhile, and is known.
+                guard state.changed[port] == before, state.doubtful.contains(port) else { return }
+                Self.set(port, row.flatMap { PortRow($0.value) }, row?.changed, &state)
             }
         }
     }
@@ -247,8 +388,10 @@ package final class PortBook: Sendable {
         let asked = tenant.ports.compactMap { port in
             PortKind(port.kind).map { ($0, port.port) }
         }
+        // Its usual ports are those of its home.
+        let isHome = tenant.homeRegion.map { $0.value == self.region } ?? true
         return PortWish(
-            tenant: tenant.name, kinds: PortKind.standard + asked.map(\.0),
+            tenant: tenant.name, kinds: (isHome ? PortKind.standard : []) + asked.map(\.0),
             fixed: Dictionary(
                 asked.compactMap { kind, port in port.map { (kind, $0) } },
                 uniquingKeysWith: { first, _ in first }))
@@ -283,16 +426,26 @@ package final class PortBook: Sendable {
         after port: UInt16, limit: Int, tenant: String? = nil, now: UInt64
     ) -> (ports: [PortListing], hasMore: Bool) {
         self.state.withLock { state in
-            var found: [PortListing] = []
-            for number in Int(port) + 1..<PortSet.capacity {
-                guard let item = self.listing(UInt16(number), state.planner, now),
-                    tenant == nil || item.tenant == tenant
-                else { continue }
-                guard found.count < limit else { return (found, true) }
-                found.append(item)
+            guard let tenant else {
+                let all = (port..<UInt16.max).lazy.map { $0 + 1 }
+                return self.list(all, limit, state.planner, now)
             }
-            return (found, false)
+            let own = state.planner.known(of: tenant).drop { $0 <= port }
+            return self.list(own, limit, state.planner, now)
         }
+    }
+
+    private func list(
+        _ ports: some Sequence<UInt16>, _ limit: Int, _ planner: borrowing PortPlanner,
+        _ now: UInt64
+    ) -> (ports: [PortListing], hasMore: Bool) {
+        var found: [PortListing] = []
+        for port in ports {
+            guard let item = self.listing(port, planner, now) else { continue }
+            guard found.count < limit else { return (found, true) }
+            found.append(item)
+        }
+        return (found, false)
     }
 
     private func listing(
@@ -308,14 +461,17 @@ package final class PortBook: Sendable {
             PortListing(
                 port: port, region: self.region, state: "quarantined", tenant: row.lease.tenant,
                 kind: row.lease.kind.name,
-                until: Timestamp(nanoseconds: row.until * 1_000_000_000).description)
+                until: Timestamp(seconds: Int64(clamping: row.until)).description)
         }
     }
 }
 
 extension RegistryKey {
+    /// Before all rows of ports, of every region.
+    static let allPorts = "port/"
+
     /// Before all rows of a region's ports.
-    static func ports(_ region: String) -> String { "port/\(region)/" }
+    static func ports(_ region: String) -> String { "\(self.allPorts)\(region)/" }
 
     static func port(_ port: UInt16, _ region: String) throws(StoreError) -> RowKey {
         try RowKey(self.ports(region) + "\(port)")

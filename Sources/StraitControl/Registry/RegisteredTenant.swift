@@ -40,7 +40,8 @@ package struct RegisteredTenant: Sendable {
     func with(_ document: TenantDocument) throws(StoreError) -> RegisteredTenant {
         var changed = self
         changed.document = StoredRow(
-            key: try RegistryKey.document(self.name), value: document.json, created: 0, changed: 0)
+            key: try RegistryKey.document(self.name), value: document.json,
+            created: self.document?.created ?? 0, changed: 0)
         return changed
     }
 
@@ -71,8 +72,9 @@ package struct RegisteredTenant: Sendable {
         guard let document else { return .init(tenant: nil, problems: []) }
         let (certificates, problems) = self.certificates()
         do throws(JSONProblem) {
-            let reading = try TenantDocument(json: document.value).tenant(
+            var reading = try TenantDocument(json: document.value).tenant(
                 named: self.name, certificates: certificates.map(\.name), process: process)
+            reading.tenant?.incarnation = document.created
             return RegisteredReading(
                 tenant: problems.isEmpty ? reading.tenant : nil,
                 problems: reading.problems + problems, certificates: certificates)

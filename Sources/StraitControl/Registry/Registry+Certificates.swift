@@ -81,7 +81,7 @@ extension Registry {
             try RegistryKey.certificate(name, of: change.tenant)
         }
         let old = before.row(key)
-        try change.hold(for: old)
+        try change.precondition.hold(for: old)
         guard old != nil || before.certificateNames.count < Self.uploadsMax else {
             throw .store(.refused("a tenant has at most \(Self.uploadsMax) certificates"))
         }
@@ -124,7 +124,7 @@ extension Registry {
         guard let old = before.row(key) else {
             throw .absent("tenant \"\(change.tenant)\" has no certificate \"\(name)\"")
         }
-        try change.hold(for: old)
+        try change.precondition.hold(for: old)
         return try await self.commit(.delete(key), on: before, old: old, change, audited: nil)
     }
 
@@ -143,7 +143,7 @@ extension Registry {
             try RegistryKey.authority(name, of: change.tenant)
         }
         let old = before.row(key)
-        try change.hold(for: old)
+        try change.precondition.hold(for: old)
         guard old != nil || before.authorityNames.count < Self.uploadsMax else {
             throw .store(.refused("a tenant has at most \(Self.uploadsMax) authorities"))
         }
@@ -164,7 +164,7 @@ extension Registry {
         guard let old = before.row(key) else {
             throw .absent("tenant \"\(change.tenant)\" has no authorities \"\(name)\"")
         }
-        try change.hold(for: old)
+        try change.precondition.hold(for: old)
         return try await self.commit(.delete(key), on: before, old: old, change, audited: nil)
     }
 
@@ -234,8 +234,7 @@ extension Registry {
         after = after.with(issued.writes)
         let problems = issued.explained(await change.check(after), of: change.tenant)
         guard !problems.contains(where: { $0.severity == .error }) else { throw .wrong(problems) }
-        guard let actor = change.actor else { return old?.changed ?? 0 }
-        do {
+        do throws(StoreError) {
             let document = try RegistryKey.document(change.tenant)
             // The row itself is written by this very commit.
             var conditions = issued.conditions.filter { $0.key != write.key }
@@ -245,29 +244,17 @@ extension Registry {
                 conditions.append(.unchanged(document, since: changed))
             }
             let entry = AuditEntry(
-                actor, isRemoved ? "delete" : old == nil ? "create" : "change",
+                change.actor ?? "", isRemoved ? "delete" : old == nil ? "create" : "change",
                 write.key.description, before: old?.summary, after: audited)
-            let audit = StoreWrite.put(
-                try RegistryKey.audit(entry.id), Array(try AnswerJSON.encode(entry)))
-            return try await self.store.commit(issued.writes + [audit], if: conditions)
-        } catch let error as StoreError {
-            throw await self.refusal(error, change.tenant)
-        } catch {
-            throw .store(.refused("\(error)"))
-        }
-    }
-}
-
-extension CertificateChange {
-    fileprivate func hold(for row: StoredRow?) throws(RegistryRefusal) {
-        let holds =
-            switch self.precondition {
-            case .none: true
-            case .absent: row == nil
-            case .present: row != nil
-            case .revision(let revision): row?.changed == revision
+            let writes = issued.writes + (try Self.auditWrites(entry))
+            guard change.actor != nil else {
+                try await self.store.tryCommit(writes, if: conditions)
+                return old?.changed ?? 0
             }
-        guard holds else { throw .changedSince(row?.changed) }
+            return try await self.store.commit(writes, if: conditions)
+        } catch {
+            throw await self.refusal(error, change.tenant, change.precondition)
+        }
     }
 }
 
@@ -286,7 +273,7 @@ extension AuditEntry {
 
 extension StoredRow {
     /// What audit rows say of a certificate or of authorities: never a key, sealed or not.
-    fileprivate var summary: String {
+    var summary: String {
         do throws(JSONProblem) {
             return try CertificateDocument(json: self.value).summary
         } catch {

@@ -65,7 +65,9 @@ extension Registry {
 extension CertificateDocument {
     /// Whether it carries these names and no others, and is not to be renewed yet.
     fileprivate func isGood(for names: [Configuration.HostPattern], now: Int64) -> Bool {
-        let life = self.notAfter - self.notBefore
+        // A row may say any numbers.
+        let (life, isOver) = self.notAfter.subtractingReportingOverflow(self.notBefore)
+        guard !isOver, life > 0 else { return false }
         return Set(names) == Set(self.names) && now < self.notBefore + life / 3 * 2
     }
 }

@@ -7,7 +7,6 @@ internal import StraitCore
 internal import StraitPosix
 package import StraitRouting
 package import StraitStore
-internal import Synchronization
 
 /// Why the registry did not do what it was asked for.
 package enum RegistryRefusal: Error, Sendable {
@@ -18,12 +17,18 @@ package enum RegistryRefusal: Error, Sendable {
     /// It is not what whoever asks believes it to be: it was changed last at that revision, or is
     /// not there (nil).
     case changedSince(UInt64?)
+    /// It is an operator's to do; a sentence.
+    case forbidden(String)
+    /// The tenant has another name since lately.
+    case renamed(String, to: String)
+    /// Something else needs it; a sentence.
+    case inUse(String)
     /// There is no such thing of a tenant; a sentence.
     case absent(String)
     /// A certificate is not taken.
     case badCertificate([UploadProblem])
-    /// Another tenant has the host name.
-    case nameTaken(String, by: String)
+    /// Another tenant has the host name; nil: its name is not told.
+    case nameTaken(String, by: String?)
     /// The tenant does not get the ports that it wants.
     case port(PortRefusal)
     /// The store cannot.
@@ -107,20 +112,6 @@ package struct Registry: Sendable {
         }
     }
 
-    /// Changes, the newest last, behind the one with that id.
-    package func audit(
-        after id: String?, limit: Int
-    ) async throws(StoreError) -> (entries: [AuditEntry], hasMore: Bool) {
-        let page = try await self.store.page(
-            prefix: RegistryKey.audits,
-            after: try id.map { id throws(StoreError) in try RegistryKey.audit(id) }, limit: limit)
-        let entries = page.rows.compactMap { row in
-            // What cannot be read was written by a newer program; it is left out.
-            try? JSONDecoder().decode(AuditEntry.self, from: Data(row.value))
-        }
-        return (entries, page.hasMore)
-    }
-
     // MARK: Changes
 
     /// Makes a tenant, or changes it.
@@ -130,13 +121,14 @@ package struct Registry: Sendable {
     ///   - name: Its name, which the document repeats.
     ///   - precondition: What must be true of it.
     ///   - actor: Who asks; nil: it is only tried.
+    ///   - role: What whoever asks may do.
     ///   - process: The configuration of this router.
     ///   - check: Tries the change on what is live, and tells what is wrong.
     /// - Returns: The revision that has it; the one before where nothing was to be done.
     /// - Throws: ``RegistryRefusal``; nothing was changed then.
     package func put(
         _ document: TenantDocument, named name: String, if precondition: Precondition,
-        by actor: String?, process: Configuration,
+        by actor: String?, as role: Caller.Role = .operator, process: Configuration,
         check: @Sendable (RegisteredTenant) async -> [ConfigurationProblem]
     ) async throws(RegistryRefusal) -> UInt64 {
         let before = try await self.current(name, precondition)
@@ -147,16 +139,59 @@ package struct Registry: Sendable {
         do { after = try before.with(document) } catch { throw .store(error) }
         let reading = after.read(process: process)
         guard let tenant = reading.tenant else { throw .wrong(reading.problems) }
-        let issued = await self.issuing(for: reading, now: wallClockSeconds())
+        if let problem = tenant.excessOfNames(file: "tenant/\(name)") { throw .wrong([problem]) }
+        if role != .operator { try Self.hold(tenant, before, process) }
+        let home = try await self.homeCondition(of: tenant, process)
+        var issued = await self.issuing(for: reading, now: wallClockSeconds())
+        if let home { issued.conditions.append(home) }
         after = after.with(issued.writes)
         let problems = issued.explained(await check(after), of: name)
         guard !problems.contains(where: { $0.severity == .error }) else { throw .wrong(problems) }
         let names = tenant.claimedNames
         let older: Set<String>
         do { older = try await self.names(of: before, process) } catch { throw .store(error) }
-        return try await self.commit(
-            before, after: after, issued, coming: names.subtracting(older),
-            going: older.subtracting(names), self.ports?.wish(of: tenant), by: actor)
+        let coming = names.subtracting(older)
+        do throws(RegistryRefusal) {
+            var commit = issued
+            let known = before.read(process: process).tenant
+            commit.conditions += try await self.conditions(
+                onNamesOf: tenant, before: known, coming: coming,
+                besides: issued.conditions.count, process)
+            do { commit.writes += try Self.homeWrites(tenant, before: known) } catch {
+                throw .store(error)
+            }
+            return try await self.commit(
+                before, after: after, commit, coming: coming, going: older.subtracting(names),
+                self.ports?.wish(of: tenant), if: precondition, by: actor)
+        } catch {
+            guard role != .operator else { throw error }
+            // Whose it is, is not told.
+            switch error {
+            case .nameTaken(let name, _): throw .nameTaken(name, by: nil)
+            case .store(.conflict(let key, _)) where RegistryKey.tenant(of: key) != name[...]:
+                throw .store(.refused("another tenant's change was in its way; ask again"))
+            default: throw error
+            }
+        }
+    }
+
+    /// Refuses what an administrator may not write.
+    private static func hold(
+        _ wanted: Configuration.Tenant, _ before: RegisteredTenant, _ process: Configuration
+    ) throws(RegistryRefusal) {
+        guard before.document != nil else {
+            throw .forbidden("a tenant is made by an operator")
+        }
+        guard let known = before.read(process: process).tenant else {
+            throw .forbidden("what the registry has of the tenant is wrong, and is to be mended")
+        }
+        let https = process.admin.https
+        let names = https.map { process.admin.certificateNames($0.address).names } ?? []
+        let reason = AdministratorRules.refusal(
+            from: known, to: wanted, routerNames: names, own: OwnPlaces(process))
+        if let reason {
+            throw .forbidden(reason)
+        }
     }
 
     /// Takes a tenant out, with all that is its own.
@@ -165,13 +200,34 @@ package struct Registry: Sendable {
     package func remove(
         _ name: String, if precondition: Precondition, by actor: String?, process: Configuration
     ) async throws(RegistryRefusal) -> UInt64 {
-        let before = try await self.current(name, precondition)
-        guard before.document != nil else { throw .notFound(name) }
-        let names: Set<String>
-        do { names = try await self.names(of: before, process) } catch { throw .store(error) }
+        var before = try await self.current(name, precondition)
+        guard let document = before.document else { throw .notFound(name) }
+        var names: [String]
+        do { names = try await self.names(of: before, process).sorted() } catch {
+            throw .store(error)
+        }
+        // What does not fit into the commit that takes the document out goes before it.
+        if before.rows.count + names.count > Self.removedAtOnce {
+            guard actor != nil else { return document.changed }
+            do throws(StoreError) {
+                var rest = before.rows.map { StoreWrite.delete($0.key) }
+                for name in names.dropFirst(Self.removedAtOnce) {
+                    rest.append(.delete(try RegistryKey.name(name)))
+                }
+                try await self.store.commitInSteps(
+                    rest, if: [.unchanged(document.key, since: document.changed)])
+            } catch {
+                throw await self.refusal(error, name, precondition)
+            }
+            names = Array(names.prefix(Self.removedAtOnce))
+            before = try await self.current(name, .revision(document.changed))
+        }
         return try await self.commit(
-            before, after: nil, coming: [], going: names, nil, by: actor)
+            before, after: nil, coming: [], going: Set(names), nil, if: precondition, by: actor)
     }
+
+    /// Rows of a tenant that go with its document; audit and ports need some writes, too.
+    private static let removedAtOnce = 30
 
     /// The names that a tenant has; where its document does not tell, because it is wrong, all rows
     /// of names are looked through.
@@ -180,13 +236,11 @@ package struct Registry: Sendable {
     ) async throws(StoreError) -> Set<String> {
         guard tenant.document != nil else { return [] }
         if let read = tenant.read(process: process).tenant { return read.claimedNames }
-        let found = Mutex<Set<String>>([])
-        _ = try await self.store.load(prefix: RegistryKey.names) { row in
-            guard row.value.elementsEqual(tenant.name.utf8) else { return }
-            let name = String(row.key.description.dropFirst(RegistryKey.names.count))
-            found.withLock { _ = $0.insert(name) }
+        let found = try await self.store.collect(prefix: RegistryKey.names) { row -> String? in
+            guard row.value.elementsEqual(tenant.name.utf8) else { return nil }
+            return String(row.key.description.dropFirst(RegistryKey.names.count))
         }
-        return found.withLock { $0 }
+        return Set(found.values)
     }
 
     func current(
@@ -194,24 +248,19 @@ package struct Registry: Sendable {
     ) async throws(RegistryRefusal) -> RegisteredTenant {
         let tenant: RegisteredTenant
         do { tenant = try await self.tenant(name) } catch { throw .store(error) }
-        let changed = tenant.document?.changed
-        let holds =
-            switch precondition {
-            case .none: true
-            case .absent: changed == nil
-            case .present: changed != nil
-            case .revision(let revision): changed == revision
-            }
-        guard holds else { throw .changedSince(changed) }
+        // Also where it would be made: who writes to the old name does not know of the new one.
+        if tenant.document == nil, case .renamed(let old, let new) = await self.missing(name) {
+            throw .renamed(old, to: new)
+        }
+        try precondition.hold(for: tenant.document)
         return tenant
     }
 
     private func commit(
         _ before: RegisteredTenant, after: RegisteredTenant?,
         _ issued: IssuedChange = IssuedChange(), coming: Set<String>, going: Set<String>,
-        _ wish: PortWish?, by actor: String?
+        _ wish: PortWish?, if precondition: Precondition, by actor: String?
     ) async throws(RegistryRefusal) -> UInt64 {
-        guard let actor else { return before.document?.changed ?? 0 }
         do {
             let key = try RegistryKey.document(before.name)
             var writes = issued.writes
@@ -230,13 +279,14 @@ package struct Registry: Sendable {
                 conditions.append(.absent(row))
             }
             for name in going { writes.append(.delete(try RegistryKey.name(name))) }
-            let entry = AuditEntry.now(actor, before, after)
-            writes.append(
-                .put(
-                    try RegistryKey.audit(entry.id), Array(try AnswerJSON.encode(entry))))
+            writes += try Self.auditWrites(AuditEntry.now(actor ?? "", before, after))
+            guard actor != nil else {
+                try await self.tryCommit(writes, if: conditions, portsOf: before.name, wish)
+                return before.document?.changed ?? 0
+            }
             return try await self.commit(writes, if: conditions, portsOf: before.name, wish)
         } catch let error as StoreError {
-            throw await self.refusal(error, before.name)
+            throw await self.refusal(error, before.name, precondition)
         } catch let error as PortRefusal {
             throw .port(error)
         } catch {
@@ -245,9 +295,19 @@ package struct Registry: Sendable {
     }
 
     /// What a conflict was about.
-    func refusal(_ error: StoreError, _ tenant: String) async -> RegistryRefusal {
+    ///
+    /// It is the condition's of whoever asked alone where there was one, and it was about that row;
+    /// else who asks again may have what was asked for.
+    func refusal(
+        _ error: StoreError, _ tenant: String, _ precondition: Precondition
+    ) async -> RegistryRefusal {
         guard case .conflict(let key, let changed) = error else { return .store(error) }
-        guard key.description.hasPrefix(RegistryKey.names) else { return .changedSince(changed) }
+        guard key.description.hasPrefix(RegistryKey.names) else {
+            let isOwn = RegistryKey.tenant(of: key).map { $0 == tenant }
+            let isPort = key.description.hasPrefix(RegistryKey.allPorts)
+            guard precondition != .none, isOwn ?? !isPort else { return .store(error) }
+            return .changedSince(changed)
+        }
         // Whose it is only adds to the sentence.
         let owner = try? await self.store.row(key)
         return .nameTaken(
@@ -260,24 +320,36 @@ extension AuditEntry {
     fileprivate static func now(
         _ actor: String, _ before: RegisteredTenant, _ after: RegisteredTenant?
     ) -> AuditEntry {
-        let now = Timestamp(nanoseconds: wallClockNanoseconds())
-        let random = String(UInt32.random(in: .min ... .max), radix: 36)
         func text(_ tenant: RegisteredTenant?) -> String? {
             tenant?.document.map { String(decoding: $0.value, as: UTF8.self) }
         }
         let action =
             after == nil ? "delete" : before.document == nil ? "create" : "change"
         return AuditEntry(
-            id: "\(now.nanoseconds)-\(random)", time: now.description, actor: actor,
-            action: action, resource: "tenant/\(before.name)", before: text(before),
-            after: text(after))
+            actor, action, "tenant/\(before.name)", before: text(before), after: text(after))
     }
 }
 
 extension Configuration.Tenant {
+    /// What is wrong where its upstreams are looked up by too many names.
+    fileprivate func excessOfNames(file: String) -> ConfigurationProblem? {
+        var seen: Set<HostName> = []
+        for upstream in self.services.flatMap(\.upstreams) {
+            guard case .name(let name, _) = upstream.target, seen.insert(name).inserted,
+                seen.count > Limits.upstreamNamesPerTenantMax
+            else { continue }
+            return ConfigurationProblem(
+                .wrongCount, file: file, place: upstream.place,
+                found: "\(name), one of \(Set(self.upstreamNames).count) names of upstreams",
+                expected: "at most \(Limits.upstreamNamesPerTenantMax) names to look up",
+                remedy: "give several upstreams one name with several addresses, or addresses")
+        }
+        return nil
+    }
+
     /// Every name that is this tenant's alone; names beneath its domains are its own by that.
     var claimedNames: Set<String> {
-        Set(self.domains.map { "\($0.value)" })
+        Set(self.ownNames.map { "\($0)" })
             .union(self.services.flatMap { $0.hosts.map { "\($0.value)" } })
     }
 }

@@ -106,6 +106,14 @@ final class RegistryKeys: Sendable {
         return try self.keyring.seal(try self.keyring.open(sealed, for: place), for: place)
     }
 
+    /// A key that was sealed for one row, sealed for another.
+    func resealed(
+        _ sealed: [UInt8], from old: String, for new: String
+    ) throws(SealingError) -> [UInt8] {
+        let key = try self.keyring.open(sealed, for: SealedPlace(.certificate, row: old))
+        return try self.keyring.seal(key, for: SealedPlace(.certificate, row: new))
+    }
+
     /// The key of a certificate as PEM.
     func openedPEM(_ sealed: [UInt8], row: String) throws(CertificateNotOpened) -> [UInt8] {
         do throws(SealingError) {

@@ -36,21 +36,29 @@ package struct StoredCertificate: Sendable {
         self.keyType = document.keyType
         self.chainDigest = TLSDigest.sha256(chain)
         self.sealed = PackedCertificate(
-            chain: chain, sealedKey: document.sealedKey, row: row, keys: keys)
+            chain: chain, sealedKey: document.sealedKey, row: row, notAfter: document.notAfter,
+            keys: keys)
     }
 }
 
-/// Row, chain and sealed key in one piece of memory: there may be a hundred thousand.
+/// All of it in one piece of memory, as there may be a hundred thousand.
+///
+/// With the protocol's three words beside it, it takes no other piece.
 private struct PackedCertificate: SealedCertificate {
-    /// Row, chain, sealed key.
+    /// End of validity (8 bytes, big endian), row, chain, sealed key.
     private let bytes: [UInt8]
+    private static let rowStart = 8
     private let rowCount: UInt32
     private let chainCount: UInt32
     private let keys: RegistryKeys
 
-    init(chain: [UInt8], sealedKey: [UInt8], row: String, keys: RegistryKeys) {
+    init(chain: [UInt8], sealedKey: [UInt8], row: String, notAfter: Int64, keys: RegistryKeys) {
         var bytes: [UInt8] = []
-        bytes.reserveCapacity(row.utf8.count + chain.count + sealedKey.count)
+        bytes.reserveCapacity(
+            Self.rowStart + row.utf8.count + chain.count + sealedKey.count)
+        for shift in stride(from: 56, through: 0, by: -8) {
+            bytes.append(UInt8(truncatingIfNeeded: notAfter >> shift))
+        }
         bytes += row.utf8
         bytes += chain
         bytes += sealedKey
@@ -61,10 +69,14 @@ private struct PackedCertificate: SealedCertificate {
         self.keys = keys
     }
 
+    var notAfter: Int64 {
+        self.bytes[..<Self.rowStart].reduce(0) { $0 << 8 | Int64($1) }
+    }
+
     func open() throws(CertificateNotOpened) -> CertificatePEM {
-        let chainStart = Int(self.rowCount)
+        let chainStart = Self.rowStart + Int(self.rowCount)
         let keyStart = chainStart + Int(self.chainCount)
-        let row = String(decoding: self.bytes[..<chainStart], as: UTF8.self)
+        let row = String(decoding: self.bytes[Self.rowStart..<chainStart], as: UTF8.self)
         let chain = PackedChain.pem(self.bytes[chainStart..<keyStart])
         let key = try self.keys.openedPEM(Array(self.bytes[keyStart...]), row: row)
         return CertificatePEM(chain: chain, key: key)

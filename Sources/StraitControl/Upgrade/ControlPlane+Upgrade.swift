@@ -319,13 +319,7 @@ extension ControlPlane {
             guard state.epoch > control.epoch else { return }
             let now = monotonicNow().nanoseconds
             let start = Instant(nanoseconds: now - min(now, state.epochAgeNanoseconds))
-            do throws(ChangeRefused) {
-                _ = try await control.useTicketKeys(
-                    of: state.epoch, since: start, live, trigger: "rollback")
-            } catch {
-                control.logger.warning(
-                    "the newer process' tickets are not taken: named files cannot be compiled now")
-            }
+            await control.useTicketKeys(of: state.epoch, since: start, live)
         }
     }
 

@@ -15,16 +15,20 @@ package struct UpgradeSetup: Sendable {
     package var passed: [InheritedListener]
     /// Where this process answers `/webapi`; nil where it does not.
     package var webAPI: SocketAddress?
+    /// What its operators' listener leads to; nil where nobody answers there.
+    package var operators: OperatorsAccess?
 
     /// See the properties.
     package init(
         program: String = Self.ownProgram, admin: AdminSocket? = nil,
-        passed: [InheritedListener] = [], webAPI: SocketAddress? = nil
+        passed: [InheritedListener] = [], webAPI: SocketAddress? = nil,
+        operators: OperatorsAccess? = nil
     ) {
         self.program = program
         self.admin = admin
         self.passed = passed
         self.webAPI = webAPI
+        self.operators = operators
     }
 
     /// The path by which this process was started.

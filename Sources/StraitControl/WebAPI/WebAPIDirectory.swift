@@ -12,6 +12,8 @@ package final class WebAPIDirectory: Sendable {
     private struct State: Sendable {
         var live: CompiledConfiguration?
         var addresses: [PublicAddress] = []
+        /// Of the region's other routers.
+        var others: [PublicAddress] = []
     }
 
     /// Held while two references are copied.
@@ -26,13 +28,27 @@ package final class WebAPIDirectory: Sendable {
     ///   - live: What is live.
     ///   - now: Nanoseconds since 1970: new addresses are there since then.
     package func publish(_ live: CompiledConfiguration?, now: UInt64) {
-        let before = self.state.withLock { $0.addresses }
+        let before = self.own
+        let router = live?.snapshot.router ?? ""
         let addresses = (live?.configuration.reachableAddresses ?? []).map { address in
             before.first { $0.address == address }
-                ?? PublicAddress(address: address, since: Timestamp(nanoseconds: now))
+                ?? PublicAddress(
+                    address: address, router: router,
+                    since: Timestamp(nanoseconds: now).description)
         }
-        self.state.withLock { $0 = State(live: live, addresses: addresses) }
+        self.state.withLock { state in
+            state.live = live
+            state.addresses = addresses
+        }
     }
+
+    /// Makes these the addresses of the region's other routers.
+    package func publish(others: [PublicAddress]) {
+        self.state.withLock { $0.others = others }
+    }
+
+    /// The addresses of this router.
+    package var own: [PublicAddress] { self.state.withLock { $0.addresses } }
 
     private var live: CompiledConfiguration? { self.state.withLock { $0.live } }
 
@@ -45,11 +61,20 @@ package final class WebAPIDirectory: Sendable {
     }
 
     /// Whether `name` is an own name of the tenant: by the rules that connections are routed by.
-    package func isOwnName(_ name: HostName, ofTenant tenant: String) -> Bool {
+    ///
+    /// - Parameters:
+    ///   - name: What is asked for.
+    ///   - tenant: As it was called when the connection was made.
+    ///   - incarnation: Which of those that had the name.
+    /// - Returns: False, too, where that one is gone.
+    package func isOwnName(
+        _ name: HostName, ofTenant tenant: String, incarnation: UInt64
+    ) -> Bool {
         guard let snapshot = self.live?.snapshot,
             let number = snapshot.routes.tenant(withOwnName: name)
         else { return false }
         return snapshot.routes.tenantNumber(named: tenant) == number
+            && snapshot.tenants.element(number)?.incarnation == incarnation
     }
 
     /// What is told of a tenant; nil where there is none of that name.
@@ -66,12 +91,15 @@ package final class WebAPIDirectory: Sendable {
             })
     }
 
-    /// The region, and by which addresses its routers are reached: this one's.
-    package var reachable: (region: String, router: String, addresses: [PublicAddress]) {
-        let state = self.state.withLock { $0 }
-        return (
-            state.live?.snapshot.region ?? "", state.live?.snapshot.router ?? "", state.addresses
-        )
+    /// Where this router is, and what it is called.
+    package var place: (region: String, router: String) {
+        let snapshot = self.live?.snapshot
+        return (snapshot?.region ?? "", snapshot?.router ?? "")
+    }
+
+    /// By which addresses the region's routers are reached, this one's first.
+    package var addresses: [PublicAddress] {
+        self.state.withLock { $0.addresses + $0.others }
     }
 }
 

@@ -47,16 +47,19 @@ package struct WebAPIFacts: Hashable, Sendable {
     }
 }
 
-/// An address of this router.
+/// An address by which a router is reached.
 package struct PublicAddress: Hashable, Sendable {
     /// The address.
     package var address: IPAddress
-    /// Since when this process has it.
-    package var since: Timestamp
+    /// Whose it is.
+    package var router: String
+    /// Since when its process has it, RFC 3339.
+    package var since: String
 
     /// See the properties.
-    package init(address: IPAddress, since: Timestamp) {
+    package init(address: IPAddress, router: String, since: String) {
         self.address = address
+        self.router = router
         self.since = since
     }
 }

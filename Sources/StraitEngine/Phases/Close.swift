@@ -83,6 +83,8 @@ extension Worker {
             slot: slot, phase: connection.value.endedIn, reason: reason)
         self.metrics.closed[key, default: 0] += 1
         self.metrics.bytes[slot, default: .init()].add(connection.value)
+        connection.value.countForTenant()
+        if reason.kind.check != nil { connection.value.service?.tenant.usage.countRefusal() }
         let times = connection.value.milestones
         self.metrics.connectionDuration[slot, default: .init()]
             .record(nanoseconds: self.now.nanoseconds(since: times.accepted))

@@ -2,6 +2,7 @@
 
 internal import StraitCore
 internal import StraitPosix
+internal import StraitRouting
 internal import StraitSnapshot
 internal import StraitState
 internal import StraitTLS
@@ -95,6 +96,10 @@ extension Worker {
         do throws(PosixError) {
             let (number, start) = try self.dial(upstream.address)
             connection.value.upstream.socket = OwnedDescriptor(owning: number)
+            guard !self.leadsHome(upstream.address, number) else {
+                self.upstreamFailed(index, .connectFailed, "the upstream is this router itself")
+                return
+            }
             connection.value.upstream.isWritable = start == .connected
         } catch {
             if error.isOutOfDescriptors {
@@ -114,6 +119,20 @@ extension Worker {
             return
         }
         if writable { self.connected(index) }
+    }
+
+    /// Whether an upstream is a listener of this process that would send the connection to the
+    /// same upstream again: one hello became thousands of connections in a second.
+    ///
+    /// Listeners with a tenant of their own, or PROXY headers, lead elsewhere, and are let be.
+    private func leadsHome(_ address: SocketAddress, _ number: Int32) -> Bool {
+        guard case .ip(let remote, let port) = address, let snapshot = self.snapshot else {
+            return false
+        }
+        guard snapshot.isShared(remote, port) || snapshot.ports.element(Int(port)) != nil,
+            let local = Sockets.localAddress(number)?.address
+        else { return false }
+        return local == remote || local.isLoopback && remote.isLoopback
     }
 
     /// On loopback a connect is over before it returns "in progress": then the first bytes go at
@@ -181,6 +200,10 @@ extension Worker {
         if let tenant = connection.value.service?.tenant.name {
             header.tlvs.append(ProxyTLVType.tenant, Array(tenant.utf8))
         }
+        if let service = connection.value.service, service.isBuiltIn {
+            header.tlvs.append(
+                ProxyTLVType.incarnation, Array("\(service.tenant.incarnation)".utf8))
+        }
         if let region = self.snapshot?.region, !region.isEmpty {
             header.tlvs.append(ProxyTLVType.region, Array(region.utf8))
         }
@@ -189,6 +212,7 @@ extension Worker {
                 ProxyTLSFacts(
                     version: Array("TLSv\(facts.version)".utf8), cipher: Array(facts.cipher.utf8),
                     commonName: Array((facts.clientCommonName ?? "").utf8),
+                    certificate: facts.clientCertificate,
                     hasClientCertificate: facts.clientFingerprint != nil,
                     isVerified: facts.clientFingerprint != nil))
         }

@@ -109,6 +109,9 @@ extension Worker {
         if asks, let certificate = connection.value.downstream.tls?.peerCertificate ?? nil {
             facts.clientCommonName = certificate.subjectCommonName
             facts.clientFingerprint = certificate.fingerprint
+            if connection.value.service?.isForOperators == true {
+                facts.clientCertificate = certificate.der
+            }
         }
         let key = WorkerMetrics.HandshakeKey(
             slot: connection.value.metricsSlot, version: facts.version,
@@ -147,11 +150,12 @@ extension Connection {
     /// What the downstream is shown: by the name that it asks for.
     ///
     /// MySQL's service is chosen before that name comes, by the port, and many drivers send none,
-    /// or that of a tunnel's near end: then the service's own name counts.
+    /// or that of a tunnel's near end: then the service's own name counts. The operators' listener
+    /// leads to one service under any name.
     fileprivate var certificates: CertificateSet? {
         guard let service = self.service else { return nil }
         let table = service.tenant.certificates
-        guard self.mysql != nil else {
+        guard self.mysql != nil || service.isForOperators else {
             return self.serverName.map { table.set(for: $0) } ?? table.sets.first
         }
         return self.serverName.flatMap { table.set(for: $0) }

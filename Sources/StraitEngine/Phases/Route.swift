@@ -15,11 +15,16 @@ extension Worker {
         connection.value.phase = .route
         connection.value.serverName = name
         connection.value.milestones.routed = self.now
-        guard let snapshot = self.snapshot, self.listeners[connection.value.listener] != nil else {
+        guard let snapshot = self.snapshot, let listener = self.listeners[connection.value.listener]
+        else {
             self.close(index, CloseReason(.local, .internalError))
             return
         }
         connection.value.revision = snapshot.revision
+        guard !listener.plan.isForOperators else {
+            self.routeToOperators(index, arrival, snapshot)
+            return
+        }
         guard let scope = self.scope(index) else {
             // The listener, or the tenant's port, went while the first bytes came.
             self.refuse(
@@ -30,20 +35,36 @@ extension Worker {
             arrival: arrival, scope: scope, name: name, offered: offered.span)
         switch decision {
         case .service(let service, let kind):
-            connection.value.nameKind = kind.rawValue
-            self.admit(index, snapshot.services[service], arrival)
+            let plan = snapshot.services[service]
+            let isAlias = plan.tenant.countAlias(name, at: self.now)
+            connection.value.nameKind = (isAlias ? .alias : kind).rawValue
+            self.admit(index, plan, arrival)
         case .builtIn(let tenant):
             guard let builtIn = snapshot.builtIn else {
                 self.refuse(index, .alpnMismatch, .alert(.noApplicationProtocol))
                 return
             }
-            connection.value.nameKind = NameKind.exact.rawValue
-            self.admit(index, builtIn.service(of: snapshot.tenants[tenant]), arrival)
+            let plan = snapshot.tenants[tenant]
+            let isAlias = plan.countAlias(name, at: self.now)
+            connection.value.nameKind = (isAlias ? NameKind.alias : .exact).rawValue
+            self.admit(index, builtIn.service(of: plan), arrival)
         case .refuse(let refusal, _):
             if refusal == .nameUnknown { self.metrics.unknownNames += 1 }
             let (kind, alert) = refusal.closing
             self.refuse(index, kind, arrival.hasTLS ? .alert(alert) : .nothing)
         }
+    }
+
+    /// The operators' listener leads to their API, under any name; who asks is seen there.
+    private mutating func routeToOperators(
+        _ index: Int, _ arrival: Arrival, _ snapshot: Snapshot
+    ) {
+        guard let service = snapshot.operators, arrival.hasTLS else {
+            self.refuse(
+                index, .tlsNotConfigured, arrival.hasTLS ? .alert(.internalError) : .nothing)
+            return
+        }
+        self.admit(index, service, arrival)
     }
 
     /// The tenant's limits, before any cryptography.

@@ -38,22 +38,30 @@ struct Kubernetes: Sendable {
     /// Names its folder below the rig's, and that of the router.
     static func start(_ rig: Rig, _ name: String, more: String = "") async throws -> Kubernetes {
         let ports = try (0..<3).map { _ in try Loopback.freePort() }
-        let tls = rig.certificates.upstream
-        let double = try Daemon.start(
-            "\(name)-double",
-            [
-                Programs.python, Programs.script("kubernetes/server.py"), "\(ports[1])",
-                "\(ports[2])", tls.certificate, tls.key, rig.certificates.acmeUsers,
-                "\(rig.shell.directory)/\(name)-pods",
-            ], in: rig.shell)
-        try await double.ready("listens") {
-            ports[1...].allSatisfy { Loopback.answers(.ipv4, $0) && Loopback.answers(.ipv6, $0) }
-        }
+        let double = try await Self.double(rig, name, ports[1], plain: ports[2])
         let body = configuration(rig, ports) + more
         let router = try await Router.start("\(name)-router", body, in: rig.shell)
         return Kubernetes(
             rig: rig, double: double, router: router, port: ports[0], directPort: ports[1],
             name: name, body: body)
+    }
+
+    /// Starts the double alone, with TLS and without.
+    static func double(
+        _ rig: Rig, _ name: String, _ port: Int, plain: Int, tls: Identity? = nil
+    ) async throws -> Daemon {
+        let tls = tls ?? rig.certificates.upstream
+        let double = try Daemon.start(
+            "\(name)-double",
+            [
+                Programs.python, Programs.script("kubernetes/server.py"), "\(port)", "\(plain)",
+                tls.certificate, tls.key, rig.certificates.acmeUsers,
+                "\(rig.shell.directory)/\(name)-pods",
+            ], in: rig.shell)
+        try await double.ready("listens") {
+            [port, plain].allSatisfy { Loopback.answers(.ipv4, $0) && Loopback.answers(.ipv6, $0) }
+        }
+        return double
     }
 
     /// The host name that stands for a mode.
@@ -166,11 +174,19 @@ struct Kubectl: Sendable {
         version: HTTPVersion = .http2
     ) async throws {
         let rig = kubernetes.rig
+        try await self.init(
+            rig, host: host, router: "\(family.bracketed):\(port ?? kubernetes.port)",
+            authority: rig.certificates.hostAuthority, person: person, token: token,
+            upgrade: upgrade, version: version)
+    }
+
+    /// The same through a router that is not the rig's own.
+    init(
+        _ rig: Rig, host: String, router: String, authority: String, person: Identity? = nil,
+        token: String? = nil, upgrade: Upgrade = .webSocket, version: HTTPVersion = .http2
+    ) async throws {
         let stem = "\(rig.shell.directory)/kubectl-\(UUID().uuidString)"
-        var arguments = [
-            "config", "kube", host, "--ca", rig.certificates.hostAuthority, "--router",
-            "\(family.bracketed):\(port ?? kubernetes.port)",
-        ]
+        var arguments = ["config", "kube", host, "--ca", authority, "--router", router]
         if let person {
             arguments += ["--certificate", person.certificate, "--key", person.key]
         }

@@ -47,7 +47,7 @@ struct MariaDB: Sendable {
             certificate: free[4], sha2: free[5], down: free[6], database: free[7],
             sha2Database: free[8])
         let directory = "\(shell.directory)/mariadb"
-        let daemon = try await self.startDatabase(ports.database, certificates, directory, shell)
+        let daemon = try await self.database("mariadb", ports.database, certificates, in: shell)
         let tls = certificates.upstream
         let sha2 = try Daemon.start(
             "mysql-sha2",
@@ -67,9 +67,11 @@ struct MariaDB: Sendable {
         }
     }
 
-    private static func startDatabase(
-        _ port: Int, _ certificates: Certificates, _ directory: String, _ shell: Shell
+    /// Starts a server alone; `select name from orders.whoami` answers its name.
+    static func database(
+        _ name: String, _ port: Int, _ certificates: Certificates, in shell: Shell
     ) async throws -> Daemon {
+        let directory = "\(shell.directory)/\(name)"
         try await shell.must(["mkdir", "-m", "755", directory])
         let tls = certificates.upstream
         for (source, target) in [(tls.certificate, "server.crt"), (tls.key, "server.key")] {
@@ -84,7 +86,7 @@ struct MariaDB: Sendable {
                 "--skip-test-db", "--auth-root-authentication-method=normal",
             ], seconds: 60)
         let daemon = try Daemon.start(
-            "mariadbd",
+            "\(name)d",
             [
                 "mariadbd", "--no-defaults", "--datadir=\(directory)/data", "--port=\(port)",
                 "--bind-address=127.0.0.1,::1", "--socket=\(directory)/s", "--skip-name-resolve",
@@ -103,7 +105,7 @@ struct MariaDB: Sendable {
                 """
                 create database orders;
                 create table orders.whoami (name varchar(20));
-                insert into orders.whoami values ('mariadb');
+                insert into orders.whoami values ('\(name)');
                 create user demo identified by 'tide';
                 create user signed identified via ed25519 using password('tide');
                 create user sealed identified by 'tide' require ssl;

@@ -9,8 +9,9 @@ struct OpenSSH: Sendable {
     let directory: String
     private let shell: Shell
 
-    static func start(in shell: Shell) async throws -> OpenSSH {
-        let directory = "\(shell.directory)/ssh"
+    /// Starts one; its name is that of its folder below the shell's.
+    static func start(_ name: String = "ssh", in shell: Shell) async throws -> OpenSSH {
+        let directory = "\(shell.directory)/\(name)"
         try FileManager.default.createDirectory(
             atPath: directory, withIntermediateDirectories: true)
         for key in ["host_key", "user_key"] {
@@ -35,7 +36,7 @@ struct OpenSSH: Sendable {
         Subsystem sftp internal-sftp
         """.write(toFile: "\(directory)/sshd_config", atomically: true, encoding: .utf8)
         let daemon = try Daemon.start(
-            "sshd", ["/usr/sbin/sshd", "-D", "-e", "-f", "\(directory)/sshd_config"], in: shell)
+            "\(name)d", ["/usr/sbin/sshd", "-D", "-e", "-f", "\(directory)/sshd_config"], in: shell)
         let rig = OpenSSH(daemon: daemon, port: port, directory: directory, shell: shell)
         try await daemon.ready("listens") {
             Loopback.answers(.ipv4, port) && Loopback.answers(.ipv6, port)

@@ -77,9 +77,10 @@ struct Rig: Sendable {
         }
         do { try await self.mysql.stop() } catch { problems.append(error) }
         if let problem = problems.first { throw problem }
-        if ProcessInfo.processInfo.environment["STRAIT_KEEP"] != "1" {
-            try FileManager.default.removeItem(atPath: self.shell.directory)
-        }
+        // Without the list the reaper, too, leaves what is there.
+        let keeps = ProcessInfo.processInfo.environment["STRAIT_KEEP"] == "1"
+        try FileManager.default.removeItem(
+            atPath: self.shell.directory + (keeps ? "/pids" : ""))
     }
 
     static func sha256(of path: String, in shell: Shell) async throws -> String {
