@@ -104,6 +104,7 @@ package struct AdminAPI: Service {
         self.addRenaming(to: router)
         self.addNames(to: router)
         self.addRegions(to: router)
+        self.addMoving(to: router)
         self.addRouters(to: router)
         return router
     }

@@ -190,7 +190,7 @@ extension APIOperation {
     /// Every request, in the order in which the reference has them.
     static let all =
         Self.health + Self.connections + Self.acts + Self.tenants + Self.watching + Self.renaming
-        + Self.names + Self.regions + Self.routers
+        + Self.names + Self.regions + Self.routers + Self.moving
         + Self.material("certificates") + Self.material("authorities")
         + Self.identities
 
@@ -317,6 +317,15 @@ extension APIOperation {
                 Answer(
                     status: 200, sentence: "It.",
                     schema: ##"{"$ref":"#/components/schemas/Tenant"}"##)
+            ] + Answer.refusals(404, 410, 422, 503)),
+        APIOperation(
+            method: "GET", path: "/v1/tenants/{name}/problems",
+            sentence: "What keeps a tenant's rows, or its ports, from being live here.",
+            parameters: [.tenant],
+            answers: [
+                Answer(
+                    status: 200, sentence: "It.",
+                    schema: #"{"type":"object","required":["tenant","problems"]}"#)
             ] + Answer.refusals(404, 410, 422, 503)),
         APIOperation(
             method: "PUT", path: "/v1/tenants/{name}", sentence: "Makes or changes a tenant.",

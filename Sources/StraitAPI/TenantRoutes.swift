@@ -39,6 +39,13 @@ extension AdminAPI {
                     String(decoding: document.value, as: UTF8.self), revision: document.changed)
             }
         }
+        router.get("/v1/tenants/{name}/problems") { _, context in
+            try await Self.answer {
+                try Self.json(
+                    try await control.problems(
+                        ofTenant: try context.parameters.require("name")))
+            }
+        }
         router.put("/v1/tenants/{name}") { request, context in
             try await Self.answer {
                 let name = try context.parameters.require("name")
@@ -113,9 +120,11 @@ extension AdminAPI {
             body: ResponseBody(byteBuffer: ByteBuffer(string: text + "\n")))
     }
 
-    private static func list(_ name: String, _ items: [String], next: String?) -> Response {
-        let more = next.map { ",\"next\":\(JSONString.quoted($0))" } ?? ""
-        return Self.json("{\"\(name)\":[\(items.joined(separator: ","))]\(more)}")
+    static func list(
+        _ name: String, _ items: [String], next: String?, more: String = ""
+    ) -> Response {
+        let last = next.map { ",\"next\":\(JSONString.quoted($0))" } ?? ""
+        return Self.json("{\"\(name)\":[\(items.joined(separator: ","))]\(more)\(last)}")
     }
 
     static func written(

@@ -98,13 +98,6 @@ extension TenantDocument {
     /// The document as YAML, in blocks, with a line feed at the end.
     package var yaml: String { Self.yaml(self.root) }
 
-    /// Several as the `tenants` of a file.
-    package static func yaml(tenants: [TenantDocument]) -> String {
-        let list = YAMLNode(line: 0, column: 0, content: .list(tenants.map(\.root)))
-        let pair = YAMLPair(key: "tenants", line: 0, column: 0, value: list)
-        return Self.yaml(YAMLNode(line: 0, column: 0, content: .mapping([pair])))
-    }
-
     private static func yaml(_ node: YAMLNode) -> String {
         do {
             return try Yams.serialize(node: node.yams, width: -1, allowUnicode: true)
@@ -114,26 +107,49 @@ extension TenantDocument {
         }
     }
 
-    /// The `tenants` of a YAML text.
+    /// The mapping of a YAML text that has a list `tenants`.
     ///
-    /// - Returns: The documents, or what is wrong with the text.
-    package static func tenants(
-        inYAML text: String, file: String
-    ) -> (documents: [TenantDocument], problems: [ConfigurationProblem]) {
+    /// - Parameters:
+    ///   - text: YAML.
+    ///   - file: What problems call it.
+    ///   - keys: The keys that it may have, and whether each is a list, else a mapping.
+    /// - Returns: The mapping, or what is wrong with the text.
+    package static func state(
+        inYAML text: String, file: String, keys: [String: Bool]
+    ) -> (state: TenantDocument?, problems: [ConfigurationProblem]) {
         let context = ReadingContext(file: file, folder: "/", checksFiles: false)
         var reader = YAMLReader(text, context: context)
         guard let root = reader.read(), !context.hasErrors else {
-            return ([], context.sortedProblems)
+            return (nil, context.sortedProblems)
         }
-        guard let tenants = root.value(of: "tenants"), case .list(let items) = tenants.content
+        guard let tenants = root.value(of: "tenants"), case .list = tenants.content,
+            case .mapping(let pairs) = root.content
         else {
             context.report(
                 .missingKey, at: SourcePlace(line: root.line, column: root.column, path: "tenants"),
                 found: "no list of tenants", expected: "tenants: [...]",
                 remedy: "write what `strait export` writes")
-            return ([], context.sortedProblems)
+            return (nil, context.sortedProblems)
         }
-        return (items.map { TenantDocument(root: $0) }, context.sortedProblems)
+        for pair in pairs {
+            let place = SourcePlace(line: pair.line, column: pair.column, path: pair.key)
+            guard let isList = keys[pair.key] else {
+                context.report(
+                    .unknownKey, at: place, found: "\(pair.key)",
+                    expected: keys.keys.sorted().joined(separator: ", "),
+                    remedy: "write what `strait export` writes")
+                continue
+            }
+            if isList, case .list = pair.value.content { continue }
+            if !isList, case .mapping = pair.value.content { continue }
+            context.report(
+                .wrongType, at: place, found: "something else",
+                expected: isList ? "a list" : "a mapping",
+                remedy: "write what `strait export` writes")
+        }
+        return (
+            context.hasErrors ? nil : TenantDocument(root: root), context.sortedProblems
+        )
     }
 }
 

@@ -65,6 +65,12 @@ package struct Numbering<Thing: Hashable & Sendable>: Sendable {
         return number
     }
 
+    /// The number of `thing`; nil where it has none yet and there are `count` numbers.
+    mutating func number(of thing: Thing, atMost count: Int) -> Int? {
+        if self.numbers[thing] == nil, self.things.count >= count { return nil }
+        return self.number(of: thing)
+    }
+
     /// Gives a number to another thing, which has none.
     mutating func replace(_ number: Int, by thing: Thing) {
         self.numbers[self.things[number]] = nil

@@ -16,14 +16,20 @@ package struct MetricsSeries: Sendable {
     /// How many may have some.
     private var countMax = 0
 
+    /// Workers keep counters for each slot there ever was.
+    private let slotsMax: Int
+
     /// Nobody has any.
-    package init() {}
+    ///
+    /// - Parameter slotsMax: Slots of services, and as many of addresses; what comes beyond counts
+    ///   as `other`, until the router starts anew.
+    package init(slotsMax: Int = Limits.metricsSlotsMax) { self.slotsMax = slotsMax }
 
     /// Gives tenants series of their own, the first in alphabetical order.
     ///
     /// So it is the same after a restart and on every router with these tenants, and does not
     /// depend on who stands where in the file.
-    mutating func chooseTenants(_ names: [String], count: Int) {
+    package mutating func chooseTenants(_ names: [String], count: Int) {
         self.own = Set(names.sorted().prefix(count))
         self.countMax = count
     }
@@ -54,9 +60,13 @@ package struct MetricsSeries: Sendable {
     /// Whether a tenant has series of its own.
     func hasOwn(_ tenant: String) -> Bool { self.own.contains(tenant) }
 
-    /// The slot of a service.
-    mutating func slot(_ labels: ServiceLabels) -> Int {
-        guard !self.hasOwn(labels.tenant) else { return self.services.number(of: labels) }
+    /// The slot of a service: a new one for labels that are new, as long as there are some.
+    package mutating func slot(_ labels: ServiceLabels) -> Int {
+        if self.hasOwn(labels.tenant),
+            let own = self.services.number(of: labels, atMost: self.slotsMax)
+        {
+            return own
+        }
         var folded = labels
         folded.tenant = Self.foldedName
         folded.service = Self.foldedName
@@ -65,7 +75,11 @@ package struct MetricsSeries: Sendable {
 
     /// The slot of an address.
     mutating func slot(_ labels: UpstreamLabels) -> Int {
-        guard !self.hasOwn(labels.tenant) else { return self.upstreams.number(of: labels) }
+        if self.hasOwn(labels.tenant),
+            let own = self.upstreams.number(of: labels, atMost: self.slotsMax)
+        {
+            return own
+        }
         let name = Self.foldedName
         return self.upstreams.number(of: UpstreamLabels(tenant: name, service: name, address: name))
     }

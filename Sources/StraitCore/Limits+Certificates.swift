@@ -46,6 +46,11 @@ extension Limits {
     /// Beyond: refused.
     package static let sealedBytesMax = 64 * 1024
 
+    /// Ports that are moved from another registry in one commit.
+    ///
+    /// Beyond: refused.
+    package static let movedPortsMax = 25
+
     // MARK: Operators with certificates
 
     /// Connections that one certificate has to the operators' listener.

@@ -33,3 +33,13 @@ extension Limits {
     /// Beyond: 400.
     package static let topSecondsMax = 30
 }
+
+// MARK: Metrics
+
+extension Limits {
+    /// Services, and as many addresses of upstreams, that have had series of metrics since the
+    /// start.
+    ///
+    /// Beyond: those that come count as `other`.
+    package static let metricsSlotsMax = 131_072
+}

@@ -51,14 +51,15 @@ extension UploadCheck {
     }
 
     private mutating func judgeTime(_ certificate: Certificate, _ part: CertificateProblem.Part) {
+        guard let now = self.now else { return }
         let first = Int64(certificate.notValidBefore.timeIntervalSince1970)
         let last = Int64(certificate.notValidAfter.timeIntervalSince1970)
-        if self.now > last {
+        if now > last {
             self.report(
                 .expired, part, found: "an end at \(certificate.notValidAfter.formatted(.iso8601))",
                 expected: "a certificate that is valid now", remedy: "renew it")
         }
-        if self.now < first {
+        if now < first {
             self.report(
                 .notYetValid, part,
                 found: "a beginning at \(certificate.notValidBefore.formatted(.iso8601))",

@@ -26,7 +26,7 @@ package enum CertificateUpload {
     /// - Returns: What can be stored and shown, the key as PKCS#8.
     /// - Throws: ``CertificateRefusal`` with every problem.
     package static func check(
-        chainPEM: [UInt8], keyPEM: SecretBytes, now: Int64,
+        chainPEM: [UInt8], keyPEM: SecretBytes, now: Int64?,
         owns: (CertificateName) -> Bool
     ) throws(CertificateRefusal) -> CertificateBundle {
         var check = UploadCheck(now: now)
@@ -71,7 +71,7 @@ struct UploadedMember {
 
 /// One check under way: what was read so far, and what is wrong with it.
 struct UploadCheck {
-    let now: Int64
+    let now: Int64?
     private(set) var problems: [CertificateProblem] = []
     private(set) var members: [UploadedMember] = []
     /// PKCS#8; nil where there is no usable key.
@@ -79,7 +79,7 @@ struct UploadCheck {
     /// Of the key; nil where there is no usable key.
     private(set) var publicKey: Certificate.PublicKey?
 
-    init(now: Int64) { self.now = now }
+    init(now: Int64?) { self.now = now }
 
     mutating func report(
         _ code: CertificateProblem.Code, _ part: CertificateProblem.Part, found: String,

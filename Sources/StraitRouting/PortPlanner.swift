@@ -130,6 +130,9 @@ package struct PortPlanner: Sendable {
         return Dictionary(ports, uniquingKeysWith: min)
     }
 
+    /// Who has any.
+    package var tenants: Set<String> { Set(self.held.keys) }
+
     /// All that is leased to a tenant, from the lowest port to the highest.
     package func leases(of tenant: String) -> [(port: UInt16, kind: PortKind)] {
         (self.held[tenant] ?? []).compactMap { port in

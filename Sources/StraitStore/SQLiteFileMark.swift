@@ -90,9 +90,12 @@ final class SQLiteFileMark: Sendable {
     /// - Throws: ``StoreError/unavailable(_:)`` where something else was written over it.
     func checkContent() throws(StoreError) {
         guard let place = self.place else { return }
-        let header = Self.header(place, self.path)
-        let isForeign = self.state.withLock { state in
-            if let header, state.known.contains(header.identity), header.changes >= state.changes {
+        let isForeign = try self.state.withLock { state throws(StoreError) -> Bool in
+            // Read here: one that another thread has read before would seem to fall back.
+            guard let header = Self.header(place, self.path) else {
+                throw .unavailable("the first bytes of \(self.path) cannot be read")
+            }
+            if state.known.contains(header.identity), header.changes >= state.changes {
                 state.changes = header.changes
             } else if !state.isForeign {
                 state.isForeign = true

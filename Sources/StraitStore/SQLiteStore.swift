@@ -22,8 +22,14 @@ package final class SQLiteStore: Store {
     private let waiting = Mutex<[UInt64: AsyncStream<Void>.Continuation]>([:])
     private let lastWaiter = Mutex<UInt64>(0)
 
-    /// What lies beside the files that are open, and beside which.
-    private static let logs = Mutex<[StorePlace: StorePlace]>([:])
+    /// Beside which file a log lies, and for how many that have it open.
+    private struct Log {
+        var file: StorePlace?
+        var users: Int
+    }
+
+    /// What lies beside the files that are open.
+    private static let logs = Mutex<[StorePlace: Log]>([:])
 
     /// Opens the file at `path`, or makes it, readable for its owner alone.
     ///
@@ -73,7 +79,11 @@ package final class SQLiteStore: Store {
             }
             self.beside = ["-wal", "-shm"].compactMap { StorePlace(path: path + $0) }
             let beside = self.beside
-            Self.logs.withLock { logs in for place in beside { logs[place] = file } }
+            Self.logs.withLock { logs in
+                for place in beside {
+                    logs[place] = Log(file: file, users: (logs[place]?.users ?? 0) + 1)
+                }
+            }
             self.mark = SQLiteFileMark(path: path, file, self.pool)
         } catch {
             throw Self.failure(error)
@@ -82,7 +92,12 @@ package final class SQLiteStore: Store {
 
     deinit {
         let beside = self.beside
-        Self.logs.withLock { logs in for place in beside { logs[place] = nil } }
+        Self.logs.withLock { logs in
+            for place in beside {
+                logs[place]?.users -= 1
+                if logs[place]?.users == 0 { logs[place] = nil }
+            }
+        }
     }
 
     /// SQLite would take the log of the file that lay there before for the log of this one
@@ -91,7 +106,7 @@ package final class SQLiteStore: Store {
         let file = StorePlace(path: path)
         for ending in ["-wal", "-shm"] {
             guard let place = StorePlace(path: path + ending),
-                let owner = Self.logs.withLock({ $0[place] }), owner != file
+                let log = Self.logs.withLock({ $0[place] }), log.file != file
             else { continue }
             throw .unavailable(
                 "\(path) is another file now, and \(path)\(ending) is of the one before: move "

@@ -49,7 +49,7 @@ package enum AnswerText {
         }
         if !registry.refused.isEmpty {
             let names = registry.refused.joined(separator: " ")
-            text += "registry REFUSED, as they were before: \(names)\n"
+            text += "registry REFUSED, as they were before: \(names) (strait tenant problems)\n"
         }
         return text
     }

@@ -14,10 +14,13 @@ struct TenantCommand: ParsableCommand {
               strait tenant add acme --domain acme.example.com --region eu-central
               strait tenant set acme --domain acme.example.com --domain acme.example.org
               strait tenant show acme --format json | jq .services
+              strait tenant problems acme
               strait tenant rename acme anvil --domain anvil.example.com
               strait tenant rm acme --yes
             """,
-        subcommands: [List.self, Show.self, Add.self, Set.self, Rename.self, Remove.self])
+        subcommands: [
+            List.self, Show.self, Problems.self, Add.self, Set.self, Rename.self, Remove.self,
+        ])
 
     struct List: ParsableCommand {
         static let configuration = CommandConfiguration(
@@ -64,6 +67,35 @@ struct TenantCommand: ParsableCommand {
             switch self.format.format {
             case .json: writeOutput(String(decoding: document.json, as: UTF8.self) + "\n")
             case .text: writeOutput(document.yaml)
+            }
+        }
+    }
+
+    struct Problems: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "problems",
+            abstract: "Say what keeps a tenant, or its ports, from being live on this router.",
+            discussion: "It ends with status 1 where there is something.")
+
+        @Argument(help: "The tenant's name.")
+        var name: String
+
+        @OptionGroup var admin: AdminOptions
+        @OptionGroup var format: FormatOptions
+
+        func run() throws {
+            let answer = try self.admin.ask(
+                TenantProblemsAnswer.self, "GET",
+                "/v1/tenants/\(AdminOptions.escaped(self.name))/problems")
+            try self.format.write(answer) { answer in
+                let lines =
+                    answer.problems.map(\.text) + (answer.ports.map { ["ports: \($0)"] } ?? [])
+                return lines.isEmpty
+                    ? "tenant \(answer.tenant): all of it is live\n"
+                    : lines.joined(separator: "\n") + "\n"
+            }
+            guard answer.problems.isEmpty, answer.ports == nil else {
+                throw CommandFailure(.refused)
             }
         }
     }

@@ -49,7 +49,7 @@ struct ConnectRefusal: Sendable, CustomTestStringConvertible {
 extension EndToEnd {
     @Suite("strait connect") struct ConnectTests {
         @Test(
-            "says why it failed, by itself and under ssh", .timeLimit(.minutes(1)),
+            "says why it failed, by itself and under ssh", .timeLimit(.minutes(3)),
             arguments: ConnectRefusal.all)
         func refusals(_ refusal: ConnectRefusal) async throws {
             let rig = try EndToEnd.rig()
@@ -66,7 +66,7 @@ extension EndToEnd {
             #expect(ssh.status == 255)
         }
 
-        @Test("names the file that cannot be used", .timeLimit(.minutes(1)))
+        @Test("names the file that cannot be used", .timeLimit(.minutes(3)))
         func files() async throws {
             let rig = try EndToEnd.rig()
             let people = rig.certificates
@@ -80,7 +80,7 @@ extension EndToEnd {
             #expect(authority.standardError.contains("\(rig.blob): "), "\(authority)")
         }
 
-        @Test("a session of ssh is recorded as finished", .timeLimit(.minutes(1)))
+        @Test("a session of ssh is recorded as finished", .timeLimit(.minutes(3)))
         func closeNotify() async throws {
             let rig = try EndToEnd.rig()
             let before = try rig.router.records().count
@@ -96,7 +96,7 @@ extension EndToEnd {
 
         @Test(
             "psql asks for encryption inside TLS, is declined, and goes on or says so",
-            .timeLimit(.minutes(1)), arguments: [PostgresProgram.psql15, .psql17])
+            .timeLimit(.minutes(3)), arguments: [PostgresProgram.psql15, .psql17])
         func postgres(_ program: PostgresProgram) async throws {
             let rig = try EndToEnd.rig()
             let port = try Loopback.freePort()

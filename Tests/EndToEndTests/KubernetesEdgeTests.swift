@@ -121,7 +121,7 @@ extension EndToEnd {
 
         @Test(
             "the name by which Teleport's programs ask leads to the tenant's default cluster",
-            .timeLimit(.minutes(1)))
+            .timeLimit(.minutes(3)))
         func alias() async throws {
             let kubernetes = try await Kubernetes.start(try EndToEnd.rig(), "kube-alias")
             let kubectl = try await Kubectl(
@@ -135,7 +135,7 @@ extension EndToEnd {
             try await kubernetes.stop()
         }
 
-        @Test("an upstream in clear is spoken to by HTTP/1.1", .timeLimit(.minutes(1)))
+        @Test("an upstream in clear is spoken to by HTTP/1.1", .timeLimit(.minutes(3)))
         func clear() async throws {
             let kubernetes = try await Kubernetes.start(try EndToEnd.rig(), "kube-clear")
             let kubectl = try await Kubectl(kubernetes, host: "clear.acme.test", token: "bob")
@@ -165,7 +165,7 @@ extension EndToEnd {
         }
 
         @Test(
-            "kubectl says at once that the cluster cannot be reached", .timeLimit(.minutes(1)))
+            "kubectl says at once that the cluster cannot be reached", .timeLimit(.minutes(3)))
         func down() async throws {
             let kubernetes = try await Kubernetes.start(try EndToEnd.rig(), "kube-down")
             for (host, version, words) in [

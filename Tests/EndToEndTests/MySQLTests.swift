@@ -98,7 +98,7 @@ private let whoami = "select name from orders.whoami"
 extension EndToEnd {
     @Suite("MySQL") struct MySQLTests {
         @Test(
-            "drivers log in, with a verified certificate", .timeLimit(.minutes(1)),
+            "drivers log in, with a verified certificate", .timeLimit(.minutes(3)),
             arguments: MySQLWay.all)
         func drivers(_ way: MySQLWay) async throws {
             let rig = try EndToEnd.rig()
@@ -111,7 +111,7 @@ extension EndToEnd {
 
         @Test(
             "the mariadb program logs in: hashed, signed, and where the server wants TLS",
-            .timeLimit(.minutes(1)), arguments: Mode.allCases, Family.allCases)
+            .timeLimit(.minutes(3)), arguments: Mode.allCases, Family.allCases)
         func program(_ mode: Mode, _ family: Family) async throws {
             let rig = try EndToEnd.rig()
             let port = rig.mysql.ports.listener(mode)
@@ -133,7 +133,7 @@ extension EndToEnd {
 
         @Test(
             "a plain way to the server is counted anew, behind a PROXY header",
-            .timeLimit(.minutes(1)), arguments: Family.allCases)
+            .timeLimit(.minutes(3)), arguments: Family.allCases)
         func plain(_ family: Family) async throws {
             let rig = try EndToEnd.rig()
             let before = try rig.mysql.router.records().count
@@ -197,7 +197,7 @@ extension EndToEnd {
             try await rig.shell.must(program + ["-e", "drop table \(table)"])
         }
 
-        @Test("a wrong password is told by the server itself", .timeLimit(.minutes(1)))
+        @Test("a wrong password is told by the server itself", .timeLimit(.minutes(3)))
         func wrongPassword() async throws {
             let rig = try EndToEnd.rig()
             for port in [rig.mysql.ports.terminate, rig.mysql.ports.plain] {
@@ -216,7 +216,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("who asks for no TLS is told to", .timeLimit(.minutes(1)))
+        @Test("who asks for no TLS is told to", .timeLimit(.minutes(3)))
         func tlsRequired() async throws {
             let rig = try EndToEnd.rig()
             let before = try rig.mysql.router.records().count
@@ -238,7 +238,7 @@ extension EndToEnd {
             #expect(id.hasPrefix("c-"))
         }
 
-        @Test("a server that is down is told instead of the greeting", .timeLimit(.minutes(1)))
+        @Test("a server that is down is told instead of the greeting", .timeLimit(.minutes(3)))
         func down() async throws {
             let rig = try EndToEnd.rig()
             let output = try await rig.shell.run(
@@ -255,7 +255,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("no certificate where one is required ends TLS", .timeLimit(.minutes(1)))
+        @Test("no certificate where one is required ends TLS", .timeLimit(.minutes(3)))
         func certificate() async throws {
             let rig = try EndToEnd.rig()
             let before = try rig.mysql.router.records().count
@@ -341,7 +341,7 @@ extension EndToEnd {
         }
 
         @Test(
-            "a server that is killed during a query ends its connections", .timeLimit(.minutes(1)))
+            "a server that is killed during a query ends its connections", .timeLimit(.minutes(3)))
         func killed() async throws {
             let rig = try EndToEnd.rig()
             let port = try Loopback.freePort()

@@ -134,7 +134,7 @@ extension EndToEnd {
 
         @Test(
             "pass checks by TLS and HTTPS where they are who they should be",
-            .timeLimit(.minutes(1)))
+            .timeLimit(.minutes(3)))
         func checksByTLS() async throws {
             let rig = try EndToEnd.rig()
             func service(_ name: String, _ check: String, as server: String) -> String {

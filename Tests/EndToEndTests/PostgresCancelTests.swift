@@ -8,7 +8,7 @@ extension EndToEnd {
     @Suite("Postgres, Ctrl-C") struct PostgresCancelTests {
         @Test(
             "psql's plain-text cancel reaches its own query and no other, where TLS ends here",
-            .timeLimit(.minutes(1)), arguments: Family.allCases)
+            .timeLimit(.minutes(3)), arguments: Family.allCases)
         func plainCancel(_ family: Family) async throws {
             let rig = try EndToEnd.rig()
             let mine = try await Sleeper.start(
@@ -29,7 +29,7 @@ extension EndToEnd {
         }
 
         @Test(
-            "libpq 18 cancels encrypted, in every mode", .timeLimit(.minutes(1)),
+            "libpq 18 cancels encrypted, in every mode", .timeLimit(.minutes(3)),
             arguments: Mode.allCases, Family.allCases)
         func encryptedCancel(_ mode: Mode, _ family: Family) async throws {
             let rig = try EndToEnd.rig()

@@ -72,7 +72,7 @@ extension EndToEnd {
 
         @Test(
             "the name leads to the right server, with a verified certificate",
-            .timeLimit(.minutes(1)), arguments: PostgresWay.all)
+            .timeLimit(.minutes(3)), arguments: PostgresWay.all)
         func query(_ way: PostgresWay) async throws {
             let rig = try EndToEnd.rig()
             let output = try await rig.shell.must([
@@ -104,7 +104,7 @@ extension EndToEnd {
         }
 
         @Test(
-            "libpq 18 and asyncpg: direct TLS, LISTEN and NOTIFY", .timeLimit(.minutes(1)),
+            "libpq 18 and asyncpg: direct TLS, LISTEN and NOTIFY", .timeLimit(.minutes(3)),
             arguments: Mode.allCases, Family.allCases)
         func drivers(_ mode: Mode, _ family: Family) async throws {
             let rig = try EndToEnd.rig()

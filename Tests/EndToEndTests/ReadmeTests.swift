@@ -179,7 +179,7 @@ struct Readme: Sendable {
 
 extension EndToEnd {
     @Suite("README, against a router") struct ReadmeRouterTests {
-        @Test("shows what strait answers to quickstart's lines", .timeLimit(.minutes(1)))
+        @Test("shows what strait answers to quickstart's lines", .timeLimit(.minutes(3)))
         func answers() async throws {
             let rig = try EndToEnd.rig()
             let readme = try Readme()

@@ -29,7 +29,7 @@ extension EndToEnd {
 
         @Test(
             "a drain during an upgrade ends the program that is being started",
-            .timeLimit(.minutes(1)))
+            .timeLimit(.minutes(3)))
         func drained() async throws {
             let target = try await Upgradable.start("upgrade-drained")
             let (asking, program) = try await Self.hanging("upgrade-drained", target)
@@ -44,7 +44,7 @@ extension EndToEnd {
 
         @Test(
             "SIGHUP during an upgrade waits for it, and SIGTERM ends both",
-            .timeLimit(.minutes(1)))
+            .timeLimit(.minutes(3)))
         func signalled() async throws {
             let target = try await Upgradable.start("upgrade-signals")
             let (asking, program) = try await Self.hanging("upgrade-signals", target)
@@ -63,7 +63,7 @@ extension EndToEnd {
 
         @Test(
             "a second SIGTERM ends a process that waits for the one after it",
-            .timeLimit(.minutes(1)))
+            .timeLimit(.minutes(3)))
         func impatient() async throws {
             let target = try await Upgradable.start(
                 "upgrade-impatient", timeouts: "{ upgrade: 1h, drain: 1h }")
@@ -83,7 +83,7 @@ extension EndToEnd {
         }
 
         @Test(
-            "a new process with another operators' socket is refused", .timeLimit(.minutes(1)))
+            "a new process with another operators' socket is refused", .timeLimit(.minutes(3)))
         func otherSocket() async throws {
             let target = try await Upgradable.start("upgrade-socket")
             let file = target.router.configurationPath
@@ -101,7 +101,7 @@ extension EndToEnd {
 
         @Test(
             "a reload does not take a program again that was gone back from",
-            .timeLimit(.minutes(1)))
+            .timeLimit(.minutes(3)))
         func goneBackFrom() async throws {
             let target = try await Upgradable.start("upgrade-unwanted")
             let pid = target.router.daemon.pid
@@ -120,7 +120,7 @@ extension EndToEnd {
             try await target.stop()
         }
 
-        @Test("hundreds of listeners are handed over, and dropped", .timeLimit(.minutes(1)))
+        @Test("hundreds of listeners are handed over, and dropped", .timeLimit(.minutes(3)))
         func manyListeners() async throws {
             let target = try await Upgradable.start("upgrade-listeners")
             let admin = ["--admin", target.router.adminSocket]
@@ -147,7 +147,7 @@ extension EndToEnd {
 
         @Test(
             "an address that somebody else has got keeps a rollback from being one",
-            .timeLimit(.minutes(1)))
+            .timeLimit(.minutes(3)))
         func addressGone() async throws {
             let target = try await Upgradable.start("upgrade-gone")
             try target.router.rewrite(
@@ -181,7 +181,7 @@ extension EndToEnd {
             try await target.stop()
         }
 
-        @Test("revisions go on counting after a way back", .timeLimit(.minutes(1)))
+        @Test("revisions go on counting after a way back", .timeLimit(.minutes(3)))
         func revisions() async throws {
             let target = try await Upgradable.start("upgrade-revisions")
             let admin = ["--admin", target.router.adminSocket]

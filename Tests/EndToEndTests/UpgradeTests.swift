@@ -136,7 +136,7 @@ extension EndToEnd {
             try await target.stop()
         }
 
-        @Test("the old process ends what is open at its deadline", .timeLimit(.minutes(1)))
+        @Test("the old process ends what is open at its deadline", .timeLimit(.minutes(3)))
         func deadline() async throws {
             let target = try await Upgradable.start(
                 "upgrade-deadline", timeouts: "{ upgrade: 1s, drain: 5s }")
@@ -154,7 +154,7 @@ extension EndToEnd {
 
         @Test(
             "--or-reload takes over only where the program is another one",
-            .timeLimit(.minutes(1)))
+            .timeLimit(.minutes(3)))
         func orReload() async throws {
             let target = try await Upgradable.start("upgrade-or-reload")
             let pid = target.router.daemon.pid
@@ -175,7 +175,7 @@ extension EndToEnd {
     @Suite("Upgrades, with processes that end or hang", .serialized) struct UpgradeEndingTests {
         @Test(
             "the end of a process that was gone back from changes nothing",
-            .timeLimit(.minutes(1)))
+            .timeLimit(.minutes(3)))
         func lateEnd() async throws {
             let target = try await Upgradable.start("upgrade-late-end")
             let oldest = target.router.daemon.pid
@@ -198,7 +198,7 @@ extension EndToEnd {
 
         @Test(
             "a process that dies while its successor starts is followed by the one before it",
-            .timeLimit(.minutes(1)))
+            .timeLimit(.minutes(3)))
         func middleDies() async throws {
             let target = try await Upgradable.start("upgrade-middle")
             let held = try await LongLived.start("upgrade-middle", through: target)
@@ -233,7 +233,7 @@ extension EndToEnd {
 
         @Test(
             "an address that the new process does not have is nobody's; one that it drains refuses",
-            .timeLimit(.minutes(1)))
+            .timeLimit(.minutes(3)))
         func droppedListeners() async throws {
             let target = try await Upgradable.start("upgrade-dropped")
             let held = try await LongLived.start("upgrade-dropped", through: target)
@@ -262,7 +262,7 @@ extension EndToEnd {
 
         @Test(
             "a listener is as its configuration says after a reload, and after a way back",
-            .timeLimit(.minutes(1)))
+            .timeLimit(.minutes(3)))
         func options() async throws {
             let target = try await Upgradable.start("upgrade-options")
             let admin = ["--admin", target.router.adminSocket]
@@ -287,7 +287,7 @@ extension EndToEnd {
 
         @Test(
             "a process that was gone back from ends by a signal as any other",
-            .timeLimit(.minutes(1)))
+            .timeLimit(.minutes(3)))
         func signalled() async throws {
             let target = try await Upgradable.start(
                 "upgrade-signalled", timeouts: "{ upgrade: 1h, drain: 1s }")

@@ -48,7 +48,7 @@ extension EndToEnd {
 
         @Test(
             "ping over both versions and families, HTTP/2 told to go elsewhere for another host",
-            .timeLimit(.minutes(1)))
+            .timeLimit(.minutes(3)))
         func answers() async throws {
             let rig = try EndToEnd.rig()
             let (router, port, ssh) = try await Self.start("webapi", rig)
@@ -99,7 +99,7 @@ extension EndToEnd {
 
         @Test(
             "bodies, floods and names without a certificate are refused, operators' paths unknown",
-            .timeLimit(.minutes(1)))
+            .timeLimit(.minutes(3)))
         func refusals() async throws {
             let rig = try EndToEnd.rig()
             let (router, port, _) = try await Self.start("webapi-refusals", rig)

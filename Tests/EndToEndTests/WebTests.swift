@@ -68,7 +68,7 @@ extension EndToEnd {
 
         @Test(
             "HTTP/2 where the upstream's certificate or ours allows it, HTTP/1.1 elsewhere",
-            .timeLimit(.minutes(1)), arguments: Family.allCases)
+            .timeLimit(.minutes(3)), arguments: Family.allCases)
         func versions(_ family: Family) async throws {
             let rig = try EndToEnd.rig()
             let expected: [(host: String, asked: String, got: String)] = [

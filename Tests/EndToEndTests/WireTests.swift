@@ -86,7 +86,7 @@ extension EndToEnd {
             #expect(rig.router.daemon.residentKiB < memory + 32 * 1024)
         }
 
-        @Test("a downstream that sends byte by byte is served", .timeLimit(.minutes(1)))
+        @Test("a downstream that sends byte by byte is served", .timeLimit(.minutes(3)))
         func slow() async throws {
             let rig = try EndToEnd.rig()
             for host in ["www-pass.acme.test", "www.acme.test"] {
@@ -95,7 +95,7 @@ extension EndToEnd {
         }
 
         @Test(
-            "a silent downstream is let go after the first-byte deadline", .timeLimit(.minutes(1)))
+            "a silent downstream is let go after the first-byte deadline", .timeLimit(.minutes(3)))
         func silent() async throws {
             let rig = try EndToEnd.rig()
             let before = try await rig.idleDescriptors()

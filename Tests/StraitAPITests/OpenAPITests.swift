@@ -4,7 +4,7 @@ import Foundation
 import StraitAPI
 import Testing
 
-@Suite("The OpenAPI document", .timeLimit(.minutes(1))) struct OpenAPITests {
+@Suite("The OpenAPI document", .timeLimit(.minutes(3))) struct OpenAPITests {
     @Test("has every request that is taken, and no other")
     func routes() async throws {
         let rig = try await Rig()

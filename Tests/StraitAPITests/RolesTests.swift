@@ -155,10 +155,17 @@ private struct Remote: Sendable {
         scoped   GET /v1/top
         scoped   GET /v1/names
         operator POST /v1/tenants/{name}/rename
+        operator GET /v1/tenants/{name}/problems
         operator GET /v1/regions
         operator GET /v1/regions/{name}
         operator PUT /v1/regions/{name}
         operator DELETE /v1/regions/{name}
+        operator GET /v1/state/tenants
+        operator PUT /v1/state/tenants/{name}
+        operator GET /v1/state/ports
+        operator PUT /v1/state/ports
+        operator GET /v1/state/installation
+        operator PUT /v1/state/installation
         operator GET /v1/routers
         operator GET /v1/routers/{name}
         lasts    GET /v1/watch

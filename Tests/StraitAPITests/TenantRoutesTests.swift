@@ -5,7 +5,7 @@ import StraitAPI
 import StraitControl
 import Testing
 
-@Suite("The operator API, tenants", .timeLimit(.minutes(1))) struct TenantRoutesTests {
+@Suite("The operator API, tenants", .timeLimit(.minutes(3))) struct TenantRoutesTests {
     /// A router with a registry whose control plane runs.
     private struct RegistryRig {
         let rig: Rig

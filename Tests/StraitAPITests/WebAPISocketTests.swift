@@ -56,7 +56,7 @@ private struct Answering {
     }
 }
 
-@Suite("The socket of /webapi", .timeLimit(.minutes(1))) struct WebAPISocketTests {
+@Suite("The socket of /webapi", .timeLimit(.minutes(3))) struct WebAPISocketTests {
     private static let question = "GET /webapi/find HTTP/1.1\r\nHost: acme.example.com\r\n\r\n"
 
     @Test("answers one request after the other on a connection that the engine made")

@@ -7,7 +7,7 @@ import StraitCore
 import StraitStore
 import Testing
 
-@Suite("Audit rows", .timeLimit(.minutes(1))) struct AuditTests {
+@Suite("Audit rows", .timeLimit(.minutes(3))) struct AuditTests {
     @Test("a document that is too long to be quoted is changed all the same, and its row says so")
     func longDocument() async throws {
         let rig = try await RegistryRig()

@@ -9,7 +9,7 @@ import StraitPosix
 import StraitWire
 import Testing
 
-@Suite("ControlPlane, as a service", .timeLimit(.minutes(1))) struct ControlPlaneServiceTests {
+@Suite("ControlPlane, as a service", .timeLimit(.minutes(3))) struct ControlPlaneServiceTests {
     /// A router that has started, and who listens to it.
     private struct Rig {
         let folder: URL

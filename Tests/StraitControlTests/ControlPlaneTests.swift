@@ -9,7 +9,7 @@ import StraitEngine
 import StraitPosix
 import Testing
 
-@Suite("ControlPlane, on loopback", .timeLimit(.minutes(1))) struct ControlPlaneTests {
+@Suite("ControlPlane, on loopback", .timeLimit(.minutes(3))) struct ControlPlaneTests {
     /// A running router whose configuration a test rewrites.
     private struct Rig {
         let folder: URL

@@ -156,3 +156,23 @@ import Testing
                 == verdict)
     }
 }
+
+@Suite("Series of metrics") struct MetricsSeriesTests {
+    private static func labels(_ tenant: String, _ service: String) -> ServiceLabels {
+        ServiceLabels(
+            tenant: tenant, service: service, serviceProtocol: "web", mode: "terminate")
+    }
+
+    @Test("what comes when all slots were given shares those of other; what has one keeps it")
+    func bounded() {
+        var series = MetricsSeries(slotsMax: 4)
+        series.chooseTenants(["acme", "beta"], count: 2)
+        let first = (1...3).map { series.slot(Self.labels("acme", "s\($0)")) }
+        #expect(Set(first).count == 3 && !first.contains(0), "0 is of nobody")
+        let other = series.slot(Self.labels("acme", "s4"))
+        #expect(!first.contains(other))
+        #expect(series.slot(Self.labels("beta", "s1")) == other)
+        #expect(series.slot(Self.labels("gamma", "s1")) == other)
+        #expect(series.slot(Self.labels("acme", "s2")) == first[1])
+    }
+}

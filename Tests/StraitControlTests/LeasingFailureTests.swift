@@ -6,7 +6,7 @@ import StraitControl
 import StraitStore
 import Testing
 
-@Suite("Leased ports that cannot be written", .timeLimit(.minutes(1))) struct LeasingFailureTests {
+@Suite("Leased ports that cannot be written", .timeLimit(.minutes(3))) struct LeasingFailureTests {
     @Test("keep nobody from following changes, and are leased when they can be, which is told")
     func follows() async throws {
         let rig = try await PortRig(PortRig.ownAddress(15))

@@ -21,7 +21,7 @@ private final class Resolver: Sendable {
     }
 }
 
-@Suite("Names of upstreams", .timeLimit(.minutes(1))) struct NameWatcherTests {
+@Suite("Names of upstreams", .timeLimit(.minutes(3))) struct NameWatcherTests {
     private let one = IPAddress(v4: 0x0A00_0001)
     private let two = IPAddress(v4: 0x0A00_0002)
 
@@ -51,7 +51,7 @@ private final class Resolver: Sendable {
     }
 }
 
-@Suite("Names of many owners", .timeLimit(.minutes(1))) struct NameOwnerTests {
+@Suite("Names of many owners", .timeLimit(.minutes(3))) struct NameOwnerTests {
     @Test("names of one owner that are never answered keep no other's waiting")
     func owners() async throws {
         let hold = DispatchSemaphore(value: 0)

@@ -8,7 +8,7 @@ import StraitRouting
 import StraitStore
 import Testing
 
-@Suite("Ports of a region, while the store leaves", .timeLimit(.minutes(1)))
+@Suite("Ports of a region, while the store leaves", .timeLimit(.minutes(3)))
 struct PortBookTests {
     private let folder = FileManager.default.temporaryDirectory
         .appendingPathComponent("strait-book-\(UUID().uuidString)")

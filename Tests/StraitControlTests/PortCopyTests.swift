@@ -5,7 +5,7 @@ import StraitControl
 import StraitStore
 import Testing
 
-@Suite("Leased ports, from the copy of the last good state", .serialized, .timeLimit(.minutes(1)))
+@Suite("Leased ports, from the copy of the last good state", .serialized, .timeLimit(.minutes(3)))
 struct PortCopyTests {
     @Test("answer the same tenants while the registry is away, and go on when it is back")
     func away() async throws {

@@ -6,7 +6,7 @@ import StraitCore
 import StraitPosix
 import Testing
 
-@Suite("Predecessor, as its successor hears it", .timeLimit(.minutes(1)))
+@Suite("Predecessor, as its successor hears it", .timeLimit(.minutes(3)))
 struct PredecessorTests {
     private static let state =
         #"{"offer":{"_0":{"ticketRoot":[1,2],"epoch":3,"epochAgeNanoseconds":4,"revision":5,"#

@@ -109,7 +109,7 @@ private struct CertificateRig {
     }
 }
 
-@Suite("Certificates of a registry", .timeLimit(.minutes(1)))
+@Suite("Certificates of a registry", .timeLimit(.minutes(3)))
 struct RegistryCertificateTests {
     private static let shared = "installation: acme.example.com *.acme.example.com"
 
@@ -295,7 +295,7 @@ struct RegistryCertificateTests {
     }
 }
 
-@Suite("Certificates of a registry, over time", .timeLimit(.minutes(1)))
+@Suite("Certificates of a registry, over time", .timeLimit(.minutes(3)))
 struct RegistryCertificateLifeTests {
     @Test("a restart finds the same authority and the same certificates")
     func restart() async throws {

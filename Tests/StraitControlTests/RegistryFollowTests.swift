@@ -9,7 +9,7 @@ import StraitStore
 import Synchronization
 import Testing
 
-@Suite("Following a registry", .timeLimit(.minutes(1))) struct RegistryFollowTests {
+@Suite("Following a registry", .timeLimit(.minutes(3))) struct RegistryFollowTests {
     /// What names lead to, as a test has it.
     private final class Answers: Sendable {
         private let address = Mutex("192.0.2.1")
@@ -187,6 +187,12 @@ import Testing
         #expect(services == ["acme/www", "yota/www", "zeta/www"], "\(services)")
         #expect(try await rig.explain("www.shop.example.org") == "www")
         #expect(await rig.control.status().registry?.refused == ["bad", "worse"])
+        let bad = try await rig.control.problems(ofTenant: "bad")
+        #expect(!bad.problems.isEmpty && bad.problems.allSatisfy { !$0.text.isEmpty })
+        #expect(bad.ports == nil)
+        await #expect(throws: RegistryRefusal.self) {
+            try await rig.control.problems(ofTenant: "nobody")
+        }
         try await rig.end()
     }
 }

@@ -6,7 +6,7 @@ import StraitControl
 import StraitStore
 import Testing
 
-@Suite("A registry's file that goes", .timeLimit(.minutes(1))) struct RegistryGoneTests {
+@Suite("A registry's file that goes", .timeLimit(.minutes(3))) struct RegistryGoneTests {
     /// In a folder of its own, which moves with all that belongs to the file.
     private static let place = "registry/registry.db"
 

@@ -8,7 +8,7 @@ import StraitRouting
 import StraitStore
 import Testing
 
-@Suite("Two routers on one registry", .timeLimit(.minutes(1))) struct RegistryRaceTests {
+@Suite("Two routers on one registry", .timeLimit(.minutes(3))) struct RegistryRaceTests {
     private let folder = FileManager.default.temporaryDirectory
         .appendingPathComponent("strait-race-\(UUID().uuidString)")
     private let store: SQLiteStore

@@ -7,7 +7,7 @@ import StraitCore
 import StraitStore
 import Testing
 
-@Suite("The copy of the last good state", .timeLimit(.minutes(1)))
+@Suite("The copy of the last good state", .timeLimit(.minutes(3)))
 struct RegistrySnapshotTests {
     private let folder = FileManager.default.temporaryDirectory
         .appendingPathComponent("strait-copy-\(UUID().uuidString)")

@@ -10,7 +10,7 @@ import StraitState
 import StraitStore
 import Testing
 
-@Suite("A registry, from a request to the workers", .timeLimit(.minutes(1)))
+@Suite("A registry, from a request to the workers", .timeLimit(.minutes(3)))
 struct RegistryTests {
     @Test("a tenant is live when its request is answered, changes, and goes")
     func life() async throws {

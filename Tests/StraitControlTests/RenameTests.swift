@@ -9,7 +9,7 @@ import StraitPosix
 import StraitStore
 import Testing
 
-@Suite("A tenant that is renamed", .timeLimit(.minutes(1))) struct RenameTests {
+@Suite("A tenant that is renamed", .timeLimit(.minutes(3))) struct RenameTests {
     private static func document(_ aliases: String = "") -> [UInt8] {
         Array(
             #"""

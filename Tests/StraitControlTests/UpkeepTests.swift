@@ -5,7 +5,7 @@ import StraitControl
 import StraitStore
 import Testing
 
-@Suite("Upkeep of a registry", .timeLimit(.minutes(1))) struct UpkeepTests {
+@Suite("Upkeep of a registry", .timeLimit(.minutes(3))) struct UpkeepTests {
     private static func entries(_ rig: RegistryRig) async throws -> [String] {
         let registry = try #require(rig.control.registry)
         return try await registry.audit(after: nil, limit: 1000).entries

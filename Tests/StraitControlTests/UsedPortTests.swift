@@ -7,7 +7,7 @@ import StraitStore
 import Synchronization
 import Testing
 
-@Suite("Ports that the host uses", .timeLimit(.minutes(1))) struct UsedPortTests {
+@Suite("Ports that the host uses", .timeLimit(.minutes(3))) struct UsedPortTests {
     /// What the host uses, and what was asked of it.
     private final class Host: Sendable {
         private struct State {

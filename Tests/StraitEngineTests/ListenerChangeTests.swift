@@ -6,7 +6,7 @@ import StraitRouting
 import StraitSnapshot
 import Testing
 
-@Suite("A listener that goes", .serialized, .timeLimit(.minutes(1))) struct ListenerChangeTests {
+@Suite("A listener that goes", .serialized, .timeLimit(.minutes(3))) struct ListenerChangeTests {
     /// A snapshot without listeners, tenants and services.
     private func empty(_ setup: RawSetup, revision: UInt64) throws -> Snapshot {
         Snapshot(

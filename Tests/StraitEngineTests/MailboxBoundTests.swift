@@ -28,7 +28,7 @@ private final class Gate: Sendable {
     func open() { _ = close(self.ends.write) }
 }
 
-@Suite("An engine whose worker is stuck", .timeLimit(.minutes(1))) struct MailboxBoundTests {
+@Suite("An engine whose worker is stuck", .timeLimit(.minutes(3))) struct MailboxBoundTests {
     /// What a worker has told once it was let go.
     private struct Told {
         var refused: UInt64 = 0

@@ -90,7 +90,7 @@ extension Wire {
     }
 }
 
-@Suite("MySQL whose TLS ends here", .serialized, .timeLimit(.minutes(1)))
+@Suite("MySQL whose TLS ends here", .serialized, .timeLimit(.minutes(3)))
 struct MySQLEngineTests {
     private func setup(
         _ upstreams: [SocketAddress], mode: ServiceMode = .terminate, connectionsMax: Int = 0,

@@ -6,7 +6,7 @@ import StraitTLS
 import StraitWire
 import Testing
 
-@Suite("A Postgres tenant at its limit", .serialized, .timeLimit(.minutes(1)))
+@Suite("A Postgres tenant at its limit", .serialized, .timeLimit(.minutes(3)))
 struct PostgresLimitTests {
     @Test("refuses in words that are understood, and by alert when there are too many to tell")
     func refusals() throws {

@@ -7,7 +7,7 @@ import StraitSnapshot
 import StraitWire
 import Testing
 
-@Suite("A request for encryption inside TLS", .serialized, .timeLimit(.minutes(1)))
+@Suite("A request for encryption inside TLS", .serialized, .timeLimit(.minutes(3)))
 struct PreludeTests {
     private static let tls = PostgresPrelude.sslRequest
     private static let gssapi = PostgresPrelude.gssencRequest

@@ -6,7 +6,7 @@ import StraitSnapshot
 import StraitWire
 import Testing
 
-@Suite("A listener with server_first", .serialized, .timeLimit(.minutes(1)))
+@Suite("A listener with server_first", .serialized, .timeLimit(.minutes(3)))
 struct ServerFirstTests {
     /// The headers that a load balancer may send.
     enum Header: String, CaseIterable {

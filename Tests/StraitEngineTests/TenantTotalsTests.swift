@@ -6,7 +6,7 @@ import StraitRouting
 import StraitSnapshot
 import Testing
 
-@Suite("A tenant's totals", .serialized, .timeLimit(.minutes(1))) struct TenantTotalsTests {
+@Suite("A tenant's totals", .serialized, .timeLimit(.minutes(3))) struct TenantTotalsTests {
     @Test("have a connection's bytes while it is open, each byte once, and the rest at its end")
     func bytes() throws {
         let upstream = try Upstream()

@@ -17,7 +17,7 @@ private final class Ticket {
     deinit { SSL_SESSION_free(self.handle) }
 }
 
-@Suite("A worker, when the ticket keys change", .serialized, .timeLimit(.minutes(1)))
+@Suite("A worker, when the ticket keys change", .serialized, .timeLimit(.minutes(3)))
 struct TicketKeyTests {
     /// The snapshot with the keys of a revision, from 2 on, all else equal.
     private func snapshot(

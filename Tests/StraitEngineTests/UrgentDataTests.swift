@@ -6,7 +6,7 @@ import StraitEngine
 import StraitPosix
 import Testing
 
-@Suite("Urgent data through a relay", .serialized, .timeLimit(.minutes(1)))
+@Suite("Urgent data through a relay", .serialized, .timeLimit(.minutes(3)))
 struct UrgentDataTests {
     /// Sends `chunk` bytes plainly and one urgently, in turns, and then ends.
     private func send(_ bytes: [UInt8], chunk: Int, by wire: Wire) throws {

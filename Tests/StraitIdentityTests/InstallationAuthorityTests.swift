@@ -17,7 +17,7 @@ func hostName(_ text: String) -> HostName {
 
 func names(_ texts: String...) -> [CertificateName] { texts.compactMap(CertificateName.init) }
 
-@Suite("InstallationAuthority", .timeLimit(.minutes(1))) struct InstallationAuthorityTests {
+@Suite("InstallationAuthority", .timeLimit(.minutes(3))) struct InstallationAuthorityTests {
     @Test("its certificate is an authority's, signed by itself, for ten years from an hour ago")
     func profile() throws {
         let authority = try InstallationAuthority.create(installation: edge, now: someNoon)

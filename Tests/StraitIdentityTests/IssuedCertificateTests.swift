@@ -5,7 +5,7 @@ import StraitIdentity
 import StraitTLS
 import Testing
 
-@Suite("A certificate for host names", .timeLimit(.minutes(1))) struct IssuedCertificateTests {
+@Suite("A certificate for host names", .timeLimit(.minutes(3))) struct IssuedCertificateTests {
     private let authority: InstallationAuthority
 
     init() throws {

@@ -4,7 +4,7 @@ import StraitCore
 import StraitIdentity
 import Testing
 
-@Suite("OperatorIdentity", .timeLimit(.minutes(1))) struct OperatorIdentityTests {
+@Suite("OperatorIdentity", .timeLimit(.minutes(3))) struct OperatorIdentityTests {
     private let authority: InstallationAuthority
 
     init() throws {

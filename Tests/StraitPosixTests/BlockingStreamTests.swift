@@ -18,7 +18,7 @@ private struct BytePipe: ~Copyable {
     }
 }
 
-@Suite("BlockingStream", .timeLimit(.minutes(1))) struct BlockingStreamTests {
+@Suite("BlockingStream", .timeLimit(.minutes(3))) struct BlockingStreamTests {
     @Test("sends all and receives what has come, until the end", arguments: [loopback4, loopback6])
     func exchange(listening: SocketAddress) throws {
         let listener = OwnedDescriptor(owning: try listen(on: listening))
@@ -87,7 +87,7 @@ private struct BytePipe: ~Copyable {
     }
 }
 
-@Suite("joinStreams", .timeLimit(.minutes(1))) struct JoinStreamsTests {
+@Suite("joinStreams", .timeLimit(.minutes(3))) struct JoinStreamsTests {
     /// Joins the numbers of an input, an output and a stream, which must end well.
     private func joining(_ numbers: (Int32, Int32, Int32)) throws -> StraitPosix.Thread {
         try Thread.spawn(name: "joining") {

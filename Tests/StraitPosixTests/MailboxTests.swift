@@ -10,7 +10,7 @@ private func becomesReadable(_ descriptor: Int32, milliseconds: Int32 = 0) throw
     return poller.wait(milliseconds: milliseconds) == 1
 }
 
-@Suite("Mailbox", .timeLimit(.minutes(1))) struct MailboxTests {
+@Suite("Mailbox", .timeLimit(.minutes(3))) struct MailboxTests {
     @Test("what was put is taken once, in order")
     func order() throws {
         let mailbox = try Mailbox<Int>()

@@ -5,7 +5,7 @@ import Glibc
 import StraitPosix
 import Testing
 
-@Suite("MessageSocket", .timeLimit(.minutes(1))) struct MessageSocketTests {
+@Suite("MessageSocket", .timeLimit(.minutes(3))) struct MessageSocketTests {
     @Test("messages stay whole, in their order, up to the largest")
     func whole() throws {
         let (near, far) = try MessageSocket.pair()
@@ -70,7 +70,7 @@ import Testing
     }
 }
 
-@Suite("SiblingProcess", .timeLimit(.minutes(1))) struct SiblingProcessTests {
+@Suite("SiblingProcess", .timeLimit(.minutes(3))) struct SiblingProcessTests {
     /// Runs a shell script with one end of a pair at descriptor 3.
     private func run(
         _ script: String, _ environment: [String] = []

@@ -38,7 +38,7 @@ private struct NoticeReceiver: ~Copyable {
     }
 }
 
-@Suite("NoticeSocket", .timeLimit(.minutes(1))) struct NoticeSocketTests {
+@Suite("NoticeSocket", .timeLimit(.minutes(3))) struct NoticeSocketTests {
     @Test("a datagram arrives whole at a path")
     func path() throws {
         let folder = try TemporaryFolder()

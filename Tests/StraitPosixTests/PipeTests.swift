@@ -5,7 +5,7 @@ import StraitCore
 import StraitPosix
 import Testing
 
-@Suite("SplicePipe", .timeLimit(.minutes(1))) struct SplicePipeTests {
+@Suite("SplicePipe", .timeLimit(.minutes(3))) struct SplicePipeTests {
     @Test("bytes go from socket to socket, and the pipe counts what is in it")
     func moves() throws {
         let source = try SocketPair()

@@ -17,7 +17,7 @@ extension Poller {
     }
 }
 
-@Suite("Poller", .timeLimit(.minutes(1))) struct PollerTests {
+@Suite("Poller", .timeLimit(.minutes(3))) struct PollerTests {
     @Test("a descriptor is announced once for what has come, and again for more")
     func edge() throws {
         let pair = try SocketPair()

@@ -5,7 +5,7 @@ import StraitCore
 import StraitPosix
 import Testing
 
-@Suite("PortProbe", .timeLimit(.minutes(1))) struct PortProbeTests {
+@Suite("PortProbe", .timeLimit(.minutes(3))) struct PortProbeTests {
     static let any4 = IPAddress(v4: 0)
     static let any6 = IPAddress(high: 0, low: 0)
     static let one4 = IPAddress(v4: 127, 0, 0, 1)

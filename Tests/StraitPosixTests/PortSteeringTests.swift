@@ -47,7 +47,7 @@ private func dialled(_ address: IPAddress, _ port: UInt16, _ listener: Int32) th
 
 @Suite(
     "PortSteering", .enabled(if: maySteer, "the capabilities for bpf(2)"), .serialized,
-    .timeLimit(.minutes(1)))
+    .timeLimit(.minutes(3)))
 struct PortSteeringTests {
     private let address: IPAddress
     private let any4 = SocketAddress.ip(IPAddress(v4: 127, 0, 0, 1), port: 0)

@@ -5,7 +5,7 @@ import StraitCore
 import StraitPosix
 import Testing
 
-@Suite("Sockets, over loopback", .timeLimit(.minutes(1))) struct SocketsTests {
+@Suite("Sockets, over loopback", .timeLimit(.minutes(3))) struct SocketsTests {
     @Test("each end sees the other's address", arguments: [loopback4, loopback6])
     func addresses(listening: SocketAddress) throws {
         let listener = OwnedDescriptor(owning: try listen(on: listening))

@@ -5,7 +5,7 @@ import StraitCore
 import StraitPosix
 import Testing
 
-@Suite("TransferBuffer and the ends of a connection", .timeLimit(.minutes(1)))
+@Suite("TransferBuffer and the ends of a connection", .timeLimit(.minutes(3)))
 struct TransferBufferTests {
     private static let families = [loopback4, loopback6]
 

@@ -6,7 +6,7 @@ import StraitCore
 import StraitStore
 import Testing
 
-@Suite("SQLiteStore, written over", .timeLimit(.minutes(1))) struct SQLiteFileMarkTests {
+@Suite("SQLiteStore, written over", .timeLimit(.minutes(3))) struct SQLiteFileMarkTests {
     /// A database that nobody has open, with a row.
     private func closed(_ path: String, _ text: String) async throws {
         let store = try SQLiteStore(path: path)

@@ -6,7 +6,7 @@ import StraitCore
 import StraitStore
 import Testing
 
-@Suite("SQLiteStore", .timeLimit(.minutes(1))) struct SQLiteStoreTests {
+@Suite("SQLiteStore", .timeLimit(.minutes(3))) struct SQLiteStoreTests {
     @Test("what was committed is there when it is opened again, and nobody else reads it")
     func reopened() async throws {
         let path = try temporaryFolder() + "/state.sqlite"

@@ -44,7 +44,7 @@ extension Store {
     }
 }
 
-@Suite("A store", .timeLimit(.minutes(1))) struct StoreContract {
+@Suite("A store", .timeLimit(.minutes(3))) struct StoreContract {
     @Test("is empty and at revision 0 at first", arguments: StoreKind.allCases)
     func empty(kind: StoreKind) async throws {
         let store = try kind.make()

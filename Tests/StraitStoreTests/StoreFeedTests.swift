@@ -5,7 +5,7 @@ import StraitCore
 import StraitStore
 import Testing
 
-@Suite("A store, followed", .timeLimit(.minutes(1))) struct StoreFeedTests {
+@Suite("A store, followed", .timeLimit(.minutes(3))) struct StoreFeedTests {
     @Test(
         "tells every commit once, whole and in order, from any revision",
         arguments: StoreKind.allCases)

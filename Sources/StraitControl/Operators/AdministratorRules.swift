@@ -30,7 +30,13 @@ enum AdministratorRules {
         let aliases = Dictionary(
             before.aliases.map { ($0.name.value, $0.until) },
             uniquingKeysWith: { first, _ in first })
-        if after.aliases.contains(where: { aliases[$0.name.value] != .some($0.until) }) {
+        let now = UInt64(clamping: wallClockSeconds())
+        let kept = Set(after.aliases.map(\.name.value))
+        if after.aliases.contains(where: { aliases[$0.name.value] != .some($0.until) })
+            || before.aliases.contains(where: {
+                !kept.contains($0.name.value) && $0.until ?? .max > now
+            })
+        {
             return "aliases: which names lead to a tenant's own is the operators' to say"
         }
         return Self.refusal(ofNamesFrom: before, to: after, routerNames)

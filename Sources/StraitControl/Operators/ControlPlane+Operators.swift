@@ -18,8 +18,13 @@ extension ControlPlane {
         else { return current }
         let names = configuration.admin.certificateNames(https.address)
         let now = wallClockSeconds()
-        if let current, current.names == names, now < current.renewal { return current }
         do throws(IssuingFailure) {
+            let authority = try await issuer.authority(now: now).certificatePEM
+            if let current, current.names == names, now < current.renewal,
+                current.authorityPEM == authority
+            {
+                return current
+            }
             return try await issuer.operatorsMaterial(names, now: now)
         } catch {
             self.logger.error(

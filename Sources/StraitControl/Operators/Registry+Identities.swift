@@ -146,7 +146,7 @@ extension Registry {
         guard request.validSeconds.map({ $0 <= longest }) != false else {
             throw .store(.refused("valid_seconds is at most \(longest)"))
         }
-        let made: (identity: OperatorIdentity, bundle: CertificateBundle, authority: [UInt8])
+        let made: IssuedIdentity
         do throws(IssuingFailure) {
             made = try await issuer.issueIdentity(request, of: tenant, now: now)
         } catch {
@@ -165,8 +165,10 @@ extension Registry {
                     try RegistryKey.identity(answer.fingerprint, of: tenant), try Self.json(row)))
             writes += try Self.audit(
                 actor, "issue", answer, of: tenant, before: nil, after: answer)
-            _ = try await self.store.commit(writes, if: document.map { [.present($0)] } ?? [])
+            _ = try await self.store.commit(
+                writes, if: (document.map { [.present($0)] } ?? []) + [made.condition])
         } catch {
+            await self.forgetAuthority(because: error)
             throw .store(error)
         }
         return IssuedIdentityAnswer(
@@ -225,14 +227,22 @@ extension Registry {
     }
 }
 
+/// What was issued, before it is committed.
+private struct IssuedIdentity {
+    let identity: OperatorIdentity
+    let bundle: CertificateBundle
+    /// Whose it is, as PEM.
+    let authority: [UInt8]
+    /// That this is still the authority.
+    let condition: StoreCondition
+}
+
 extension InstallationIssuer {
     /// A certificate for an operator, or an administrator of a tenant.
     fileprivate func issueIdentity(
         _ request: IdentityRequest, of tenant: String?, now: Int64
-    ) async throws(IssuingFailure) -> (
-        identity: OperatorIdentity, bundle: CertificateBundle, authority: [UInt8]
-    ) {
-        let authority = try await self.authority(now: now)
+    ) async throws(IssuingFailure) -> IssuedIdentity {
+        let (authority, condition) = try await self.authorityAndCondition(now: now)
         do {
             let identity = try OperatorIdentity(
                 commonName: request.name,
@@ -241,7 +251,9 @@ extension InstallationIssuer {
             let validity = request.validSeconds.map { Duration.seconds($0) }
             let bundle = try authority.issue(
                 to: identity, now: now, validity: validity ?? Limits.identityValidity)
-            return (identity, bundle, authority.certificatePEM)
+            return IssuedIdentity(
+                identity: identity, bundle: bundle, authority: authority.certificatePEM,
+                condition: condition)
         } catch {
             throw IssuingFailure(reason: "\(error)")
         }

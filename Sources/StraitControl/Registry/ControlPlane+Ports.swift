@@ -284,6 +284,7 @@ extension ControlPlane {
         registry.ports?.forgetUsed()
         await self.leaseWantedPorts(registry)
         do throws(StoreError) {
+            try await self.givePortsBack(registry)
             var left = self.portFacts.refused.count
             while left > 0, self.stage == .serving {
                 let before = self.portFacts.refused.count
@@ -301,6 +302,19 @@ extension ControlPlane {
                 control.portSockets?.retry() == true
             else { return }
             await control.carry([], onto: live, since: monotonicNow())
+        }
+    }
+
+    /// Gives back what those have who are gone.
+    private func givePortsBack(_ registry: Registry) async throws(StoreError) {
+        guard let ports = registry.ports, !self.portFacts.areOfCopy,
+            let routes = self.live?.tables.routes
+        else { return }
+        let gone = ports.tenants.filter { tenant in
+            routes.tenantNumber(named: tenant) == nil && self.registryFacts.refused[tenant] == nil
+        }
+        for tenant in gone.sorted() {
+            try await registry.givePortsBack(of: tenant)
         }
     }
 

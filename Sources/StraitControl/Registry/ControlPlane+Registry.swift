@@ -30,6 +30,10 @@ extension ControlPlane {
                 if let failure = await self.inTurn({ await $0.apply(commits, of: registry) }) {
                     throw failure
                 }
+                if commits.contains(where: \.changesAuthority) {
+                    await registry.issuer?.forget()
+                    await self.renewOperators()
+                }
                 try await self.compactRegistry(registry)
             } catch {
                 if case .compacted = error, await self.loadAnew() { continue }
@@ -68,6 +72,7 @@ extension ControlPlane {
     private func loadAnew() async -> Bool {
         await self.inTurn { control in
             guard control.stage == .serving, let live = control.live else { return false }
+            await control.registry?.issuer?.forget()
             do throws(ChangeRefused) {
                 let verdict = try await control.apply(live.configuration, trigger: "registry")
                 control.logger.notice("\(verdict.text)", metadata: ["trigger": "registry"])
@@ -299,5 +304,12 @@ extension StoreError {
         case .unavailable(let why): "it cannot be reached: \(why)"
         case .cancelled: "nobody waits for it any more"
         }
+    }
+}
+
+extension StoreCommit {
+    /// Whether the installation's authority is another one since, or sealed anew.
+    fileprivate var changesAuthority: Bool {
+        self.changes.contains { $0.key.description == RegistryKey.installationAuthorityText }
     }
 }

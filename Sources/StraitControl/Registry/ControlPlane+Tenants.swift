@@ -27,6 +27,16 @@ package struct RegistryWrite: Codable, Hashable, Sendable {
     }
 }
 
+/// What is wrong with a tenant of the registry, on this router.
+package struct TenantProblemsAnswer: Codable, Hashable, Sendable {
+    /// Its name.
+    package var tenant: String
+    /// Why its rows cannot be used, where what was good before stays; empty: all of it is live.
+    package var problems: [ProblemAnswer]
+    /// Why it does not get the ports that it wants; nil where it has them.
+    package var ports: String?
+}
+
 /// How far a write goes before it is answered.
 package enum WriteManner: Hashable, Sendable {
     /// Nothing is changed; what is wrong is told.
@@ -56,16 +66,30 @@ extension ControlPlane {
         _ name: String, _ json: [UInt8], if precondition: Precondition, by actor: String,
         as role: Caller.Role = .operator, _ manner: WriteManner = .live
     ) async throws(RegistryRefusal) -> RegistryWrite {
-        let begin = monotonicNow()
-        let (registry, live) = try self.registryAndLive()
         let document: TenantDocument
         do { document = try TenantDocument(json: json) } catch {
             throw .wrong([error.problem(of: name)])
         }
+        return try await self.putTenant(
+            name, document, if: precondition, by: actor, as: role, manner)
+    }
+
+    /// The same with what comes with it from another registry.
+    func putTenant(
+        _ name: String, _ document: TenantDocument, if precondition: Precondition,
+        by actor: String, as role: Caller.Role, _ manner: WriteManner,
+        with moved: MovedTenant? = nil
+    ) async throws(RegistryRefusal) -> RegistryWrite {
+        let begin = monotonicNow()
+        let (registry, live) = try self.registryAndLive()
+        var rows: [StoreWrite] = []
+        if let moved {
+            rows = try await registry.rows(of: moved, named: name, process: live.configuration)
+        }
         let isNew = live.tables.routes.tenantNumber(named: name) == nil
         let revision = try await registry.put(
             document, named: name, if: precondition, by: manner == .tried ? nil : actor, as: role,
-            process: live.configuration
+            process: live.configuration, with: rows
         ) { tenant in
             let isAdministrators = role != .operator
             return await self.problems(
@@ -90,6 +114,30 @@ extension ControlPlane {
             name, if: precondition, by: manner == .tried ? nil : actor,
             process: live.configuration)
         return await self.written(revision, isNew: false, since: begin, manner)
+    }
+
+    /// What keeps a tenant's rows, or its ports, from being live on this router.
+    ///
+    /// - Throws: ``RegistryRefusal`` where there is no such tenant, or nobody can say.
+    package func problems(
+        ofTenant name: String
+    ) async throws(RegistryRefusal) -> TenantProblemsAnswer {
+        let registry = try self.registryAndLive().0
+        let row: StoredRow?
+        do throws(StoreError) {
+            row = try await registry.store.row(try RegistryKey.document(name))
+        } catch {
+            throw .store(error)
+        }
+        guard row != nil else { throw await registry.missing(name) }
+        let refusal = self.portFacts.refused[name].map { "\($0.refusal)" }
+        let wanting = self.portFacts.wanting[name].map { _ in
+            self.portFacts.failure ?? "they are being leased"
+        }
+        return TenantProblemsAnswer(
+            tenant: name,
+            problems: self.registryFacts.refused[name, default: []].map { ProblemAnswer($0) },
+            ports: refusal ?? wanting)
     }
 
     /// How the registry and what is live of it stand; nil without one.

@@ -41,6 +41,8 @@ extension ControlPlane {
         var wait = Self.upkeepDelay
         while !Task.isCancelled {
             do { try await Task.sleep(for: wait) } catch { return }
+            // Another router may have brought another one while this one did not follow.
+            await self.registry?.issuer?.forget()
             await self.renewOperators()
             do throws(StoreError) {
                 let isDone = try await self.lookThroughCertificates()
@@ -118,7 +120,7 @@ extension Registry {
             }
         } catch {
             switch error {
-            case .conflict: return
+            case .conflict: await self.forgetAuthority(because: error)
             case .refused(let why): done.failure = "tenant \(tenant.name): \(why)"
             case .compacted, .full, .locked, .corrupted, .unavailable, .cancelled: throw error
             }

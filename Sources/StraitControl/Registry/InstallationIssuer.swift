@@ -17,7 +17,15 @@ struct IssuingFailure: Error {
 actor InstallationIssuer {
     private let store: any Store
     private let keys: RegistryKeys
-    private var known: InstallationAuthority?
+    /// The authority, and the revision that wrote its row.
+    private struct Known {
+        let authority: InstallationAuthority
+        let condition: StoreCondition
+    }
+
+    private var known: Known?
+    /// How often it was forgotten.
+    private var generation: UInt64 = 0
 
     init(store: any Store, keys: RegistryKeys) {
         self.store = store
@@ -29,7 +37,20 @@ actor InstallationIssuer {
     /// - Throws: ``IssuingFailure`` where its key cannot be opened: another one is not made then,
     ///   as people trust the one that is there.
     func authority(now: Int64) async throws(IssuingFailure) -> InstallationAuthority {
+        try await self.taken(now: now).authority
+    }
+
+    /// The authority, with the condition that a commit has which depends on it.
+    func authorityAndCondition(
+        now: Int64
+    ) async throws(IssuingFailure) -> (InstallationAuthority, StoreCondition) {
+        let known = try await self.taken(now: now)
+        return (known.authority, known.condition)
+    }
+
+    private func taken(now: Int64) async throws(IssuingFailure) -> Known {
         if let known { return known }
+        let generation = self.generation
         do {
             let key = try RegistryKey.installationAuthority()
             if try await self.store.row(key) == nil { try await self.make(key, now: now) }
@@ -41,13 +62,22 @@ actor InstallationIssuer {
                 document.sealedKey, for: SealedPlace(.authority, row: key.description))
             let authority = try InstallationAuthority(
                 certificatePEM: document.certificatePEM, keyPEM: secret.privateKeyPEM)
-            self.known = authority
-            return authority
+            let known = Known(
+                authority: authority, condition: .unchanged(key, since: row.changed))
+            // Else it may be another one by now.
+            if self.generation == generation { self.known = known }
+            return known
         } catch let failure as IssuingFailure {
             throw failure
         } catch {
             throw IssuingFailure(reason: Self.text(error))
         }
+    }
+
+    /// Takes the authority up anew when it is next asked for: the registry has another one.
+    func forget() {
+        self.known = nil
+        self.generation += 1
     }
 
     private func make(_ key: RowKey, now: Int64) async throws {
@@ -67,7 +97,7 @@ actor InstallationIssuer {
     /// The certificate of the authority as PEM, whether its key can be opened or not; nil where
     /// there is none yet.
     func certificatePEM() async throws(StoreError) -> [UInt8]? {
-        if let known { return known.certificatePEM }
+        if let known { return known.authority.certificatePEM }
         let row = try await self.store.row(try RegistryKey.installationAuthority())
         do throws(JSONProblem) {
             return try row.map { row throws(JSONProblem) in
@@ -91,18 +121,21 @@ actor InstallationIssuer {
         _ = try await self.store.commit(
             [.put(key, document.json)] + Registry.auditWrites(entry),
             if: [.unchanged(key, since: row.changed)])
+        self.forget()
     }
 
-    /// A certificate for names, sealed for a row.
+    /// A certificate for names, sealed for a row; and that the authority is still this one, for the
+    /// commit that has it.
     func issue(
         _ names: [Configuration.HostPattern], row: RowKey, now: Int64
-    ) async throws(IssuingFailure) -> CertificateDocument {
-        let authority = try await self.authority(now: now)
+    ) async throws(IssuingFailure) -> (CertificateDocument, StoreCondition) {
+        let known = try await self.taken(now: now)
         do {
-            let bundle = try authority.issue(
+            let bundle = try known.authority.issue(
                 for: names.compactMap { CertificateName($0.description) }, now: now)
-            return try CertificateDocument(
+            let document = try CertificateDocument(
                 bundle, source: .installation, row: row, keys: self.keys)
+            return (document, known.condition)
         } catch {
             throw IssuingFailure(reason: Self.text(error))
         }

@@ -28,20 +28,19 @@ final class LazyStore: Store {
     init(_ open: @escaping @Sendable () throws(StoreError) -> any Store) { self.open = open }
 
     private func store() async throws(StoreError) -> any Store {
-        let known = self.state.withLock { state -> (any Store)? in
-            if let opened = state.opened { return opened }
+        let (known, attempt) = self.state.withLock { state -> (Outcome?, Task<Outcome, Never>?) in
+            if let opened = state.opened { return (.success(opened), nil) }
             // One that was put back is open already.
-            let back = state.left.firstIndex { $0.place != nil }
-            state.opened = back.map { state.left.remove(at: $0) }
-            return state.opened
+            if let back = state.left.firstIndex(where: { $0.place != nil }) {
+                let store = state.left.remove(at: back)
+                state.opened = store
+                return (.success(store), nil)
+            }
+            if state.attempt == nil { state.attempt = Task { await self.opening() } }
+            return (nil, state.attempt)
         }
-        if let known { return known }
-        let attempt = self.state.withLock { state -> Task<Outcome, Never> in
-            if let attempt = state.attempt { return attempt }
-            let attempt = Task { await self.opening() }
-            state.attempt = attempt
-            return attempt
-        }
+        if let known { return try known.get() }
+        guard let attempt else { throw .unavailable("it is not open") }
         return try await attempt.value.get()
     }
 
@@ -63,11 +62,14 @@ final class LazyStore: Store {
             }
         }
         thread.withLock { $0.take() }?.join()
-        self.state.withLock { state in
-            if case .success(let store) = outcome { state.opened = store }
+        return self.state.withLock { state in
             state.attempt = nil
+            guard case .success(let store) = outcome else { return outcome }
+            // One that was put back meanwhile is it.
+            let opened = state.opened ?? store
+            state.opened = opened
+            return .success(opened)
         }
-        return outcome
     }
 
     /// Leaves a store that is not there any more, so that what lies there is opened next.

@@ -87,7 +87,7 @@ package final class PortBook: Sendable {
     /// The router's.
     package let region: String
     let ranges: PortRanges
-    private let quarantineSeconds: UInt64
+    let quarantineSeconds: UInt64
     private let isUsedByHost: @Sendable (UInt16) -> Bool
     private let state: Mutex<State>
 
@@ -402,6 +402,9 @@ package final class PortBook: Sendable {
         self.state.withLock { $0.planner.ports(of: tenant) }
     }
 
+    /// Who has any.
+    var tenants: Set<String> { self.state.withLock { $0.planner.tenants } }
+
     /// Whether a tenant has exactly what it wants.
     func fulfils(_ wish: PortWish) -> Bool {
         self.state.withLock { state in
@@ -475,6 +478,15 @@ extension RegistryKey {
 
     static func port(_ port: UInt16, _ region: String) throws(StoreError) -> RowKey {
         try RowKey(self.ports(region) + "\(port)")
+    }
+
+    /// Which port of which region a row is about; nil where it is none.
+    static func portPlace(_ key: RowKey) -> (region: String, port: UInt16)? {
+        let parts = key.description.split(separator: "/", omittingEmptySubsequences: false)
+        guard parts.count == 3, let port = Self.port(of: key, String(parts[1])) else {
+            return nil
+        }
+        return (String(parts[1]), port)
     }
 
     /// Which port of the region a row is about; nil where it is none of its ports.

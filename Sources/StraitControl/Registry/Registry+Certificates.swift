@@ -87,27 +87,40 @@ extension Registry {
         }
         let reading = before.read(process: change.process)
         guard let tenant = reading.tenant else { throw .wrong(reading.problems) }
+        let document = try Self.checked(
+            chain: request.chainPEM, SecretBytes(request.keyPEM), of: tenant, row: key, keys)
+        let revision = try await self.commit(
+            .put(key, document.json), on: before, old: old, change, audited: document.summary)
+        return (revision, old == nil)
+    }
+
+    /// What is to be stored of a certificate that fits its key and its tenant.
+    ///
+    /// One that moves from another registry may be over, or have names that the tenant had once, as
+    /// it had there: it is shown to nobody.
+    ///
+    /// - Throws: ``RegistryRefusal/badCertificate(_:)`` with every reason.
+    static func checked(
+        chain: [UInt8], _ key: SecretBytes, of tenant: Configuration.Tenant, row: RowKey,
+        _ keys: RegistryKeys, isMoved: Bool = false
+    ) throws(RegistryRefusal) -> CertificateDocument {
         let bundle: CertificateBundle
         do throws(CertificateRefusal) {
             bundle = try CertificateUpload.check(
-                chainPEM: request.chainPEM, keyPEM: SecretBytes(request.keyPEM),
-                now: wallClockSeconds()
+                chainPEM: chain, keyPEM: key, now: isMoved ? nil : wallClockSeconds()
             ) { name in
-                Configuration.HostPattern(name.description)
-                    .map { CertificateNeeds.owns($0, tenant) } ?? false
+                isMoved
+                    || Configuration.HostPattern(name.description)
+                        .map { CertificateNeeds.owns($0, tenant) } ?? false
             }
         } catch {
             throw .badCertificate(error.problems.map { UploadProblem($0) })
         }
-        let document: CertificateDocument
         do throws(SealingError) {
-            document = try CertificateDocument(bundle, source: .upload, row: key, keys: keys)
+            return try CertificateDocument(bundle, source: .upload, row: row, keys: keys)
         } catch {
             throw .store(.unavailable("the key cannot be sealed: \(error)"))
         }
-        let revision = try await self.commit(
-            .put(key, document.json), on: before, old: old, change, audited: document.summary)
-        return (revision, old == nil)
     }
 
     /// Takes a certificate out.
@@ -168,7 +181,7 @@ extension Registry {
         return try await self.commit(.delete(key), on: before, old: old, change, audited: nil)
     }
 
-    private static func checkAuthorities(_ pem: [UInt8]) throws(RegistryRefusal) {
+    static func checkAuthorities(_ pem: [UInt8]) throws(RegistryRefusal) {
         let bytesMax = Limits.uploadedChainBytesMax
         guard pem.count <= bytesMax else {
             throw .badCertificate([
@@ -199,7 +212,7 @@ extension Registry {
 
     // MARK: Both
 
-    private static func checkName(
+    static func checkName(
         _ name: String, isCertificate: Bool
     ) throws(RegistryRefusal) {
         guard RegisteredFile.isName(name) else {
@@ -213,7 +226,7 @@ extension Registry {
         }
     }
 
-    private static func stored<Value>(
+    static func stored<Value>(
         _ body: () throws(StoreError) -> Value
     ) throws(RegistryRefusal) -> Value {
         do throws(StoreError) { return try body() } catch { throw .store(error) }

@@ -45,8 +45,10 @@ extension Registry {
                 if let old, key != renewed, old.document.isGood(for: wanted.names, now: now) {
                     continue
                 }
-                let document = try await issuer.issue(wanted.names, row: key, now: now)
+                let (document, condition) = try await issuer.issue(
+                    wanted.names, row: key, now: now)
                 change.writes.append(.put(key, document.json))
+                if !change.conditions.contains(condition) { change.conditions.append(condition) }
             } catch let failure as IssuingFailure {
                 change.failure = failure.reason
             } catch {
@@ -56,7 +58,7 @@ extension Registry {
         guard !there.isEmpty else { return change }
         change.writes += there.keys.sorted().map { .delete($0) }
         // They go because of what was uploaded, which must still be there then.
-        change.conditions = reading.certificates.filter { $0.document.source == .upload }
+        change.conditions += reading.certificates.filter { $0.document.source == .upload }
             .map { .unchanged($0.row.key, since: $0.row.changed) }
         return change
     }
@@ -73,6 +75,17 @@ extension CertificateDocument {
 }
 
 extension IssuedChange {
+    /// Adds rows that come with the document; they are what nobody else changes meanwhile.
+    mutating func take(_ moved: [StoreWrite], _ before: RegisteredTenant) {
+        self.conditions.removeAll { condition in moved.contains { $0.key == condition.key } }
+        for write in moved {
+            self.conditions.append(
+                before.row(write.key).map { .unchanged(write.key, since: $0.changed) }
+                    ?? .absent(write.key))
+        }
+        self.writes += moved
+    }
+
     /// What is wrong with a change, and why nothing was issued where that is the cause.
     func explained(
         _ problems: [ConfigurationProblem], of tenant: String

@@ -105,6 +105,22 @@ extension Registry {
 }
 
 extension Registry {
+    /// Gives back the ports of a tenant that is gone: where a router of another region took it out,
+    /// or of none.
+    func givePortsBack(of tenant: String) async throws(StoreError) {
+        let key = try RegistryKey.document(tenant)
+        do {
+            _ = try await self.commit(
+                [], if: [.absent(key)], portsOf: tenant, nil, isAlone: true)
+        } catch StoreError.conflict {
+            // It is back, or another router has done it.
+        } catch let error as StoreError {
+            throw error
+        } catch {
+            throw .unavailable("\(error)")
+        }
+    }
+
     /// The rows of a tenant's ports in all regions.
     func portRows(of tenant: String) async throws(StoreError) -> [StoredRow] {
         try await self.store.collect(prefix: RegistryKey.allPorts) { row in

@@ -7,6 +7,7 @@ internal import StraitCore
 internal import StraitPosix
 package import StraitRouting
 package import StraitStore
+internal import StraitTLS
 
 /// Why the registry did not do what it was asked for.
 package enum RegistryRefusal: Error, Sendable {
@@ -123,20 +124,22 @@ package struct Registry: Sendable {
     ///   - actor: Who asks; nil: it is only tried.
     ///   - role: What whoever asks may do.
     ///   - process: The configuration of this router.
+    ///   - moved: Comes with it from another registry.
     ///   - check: Tries the change on what is live, and tells what is wrong.
     /// - Returns: The revision that has it; the one before where nothing was to be done.
     /// - Throws: ``RegistryRefusal``; nothing was changed then.
     package func put(
         _ document: TenantDocument, named name: String, if precondition: Precondition,
         by actor: String?, as role: Caller.Role = .operator, process: Configuration,
+        with moved: [StoreWrite] = [],
         check: @Sendable (RegisteredTenant) async -> [ConfigurationProblem]
     ) async throws(RegistryRefusal) -> UInt64 {
         let before = try await self.current(name, precondition)
-        guard before.document?.value != document.json else {
+        guard before.document?.value != document.json || !moved.isEmpty else {
             return before.document?.changed ?? 0
         }
         var after: RegisteredTenant
-        do { after = try before.with(document) } catch { throw .store(error) }
+        do { after = try before.with(document).with(moved) } catch { throw .store(error) }
         let reading = after.read(process: process)
         guard let tenant = reading.tenant else { throw .wrong(reading.problems) }
         if let problem = tenant.excessOfNames(file: "tenant/\(name)") { throw .wrong([problem]) }
@@ -144,6 +147,7 @@ package struct Registry: Sendable {
         let home = try await self.homeCondition(of: tenant, process)
         var issued = await self.issuing(for: reading, now: wallClockSeconds())
         if let home { issued.conditions.append(home) }
+        issued.take(moved, before)
         after = after.with(issued.writes)
         let problems = issued.explained(await check(after), of: name)
         guard !problems.contains(where: { $0.severity == .error }) else { throw .wrong(problems) }
@@ -161,7 +165,8 @@ package struct Registry: Sendable {
                 throw .store(error)
             }
             return try await self.commit(
-                before, after: after, commit, coming: coming, going: older.subtracting(names),
+                before, after: after, commit, moved: moved, coming: coming,
+                going: older.subtracting(names),
                 self.ports?.wish(of: tenant), if: precondition, by: actor)
         } catch {
             guard role != .operator else { throw error }
@@ -226,8 +231,16 @@ package struct Registry: Sendable {
             before, after: nil, coming: [], going: Set(names), nil, if: precondition, by: actor)
     }
 
-    /// Rows of a tenant that go with its document; audit and ports need some writes, too.
-    private static let removedAtOnce = 30
+    /// The installation's authority is another one than this process knows, where `error` says so.
+    func forgetAuthority(because error: StoreError) async {
+        guard case .conflict(let key, _) = error,
+            key.description == RegistryKey.installationAuthorityText
+        else { return }
+        await self.issuer?.forget()
+    }
+
+    /// Rows of a tenant that go with its document; that, two rows of audit, and its ports, too.
+    private static let removedAtOnce = Limits.storeWritesMax - 3 - Limits.portsPerTenantMax
 
     /// The names that a tenant has; where its document does not tell, because it is wrong, all rows
     /// of names are looked through.
@@ -258,7 +271,8 @@ package struct Registry: Sendable {
 
     private func commit(
         _ before: RegisteredTenant, after: RegisteredTenant?,
-        _ issued: IssuedChange = IssuedChange(), coming: Set<String>, going: Set<String>,
+        _ issued: IssuedChange = IssuedChange(), moved: [StoreWrite] = [], coming: Set<String>,
+        going: Set<String>,
         _ wish: PortWish?, if precondition: Precondition, by actor: String?
     ) async throws(RegistryRefusal) -> UInt64 {
         do {
@@ -279,7 +293,8 @@ package struct Registry: Sendable {
                 conditions.append(.absent(row))
             }
             for name in going { writes.append(.delete(try RegistryKey.name(name))) }
-            writes += try Self.auditWrites(AuditEntry.now(actor ?? "", before, after))
+            writes += try Self.auditWrites(
+                AuditEntry.now(actor ?? "", before, after, moved: moved))
             guard actor != nil else {
                 try await self.tryCommit(writes, if: conditions, portsOf: before.name, wish)
                 return before.document?.changed ?? 0
@@ -302,6 +317,10 @@ package struct Registry: Sendable {
         _ error: StoreError, _ tenant: String, _ precondition: Precondition
     ) async -> RegistryRefusal {
         guard case .conflict(let key, let changed) = error else { return .store(error) }
+        guard key.description != RegistryKey.installationAuthorityText else {
+            await self.forgetAuthority(because: error)
+            return .store(error)
+        }
         guard key.description.hasPrefix(RegistryKey.names) else {
             let isOwn = RegistryKey.tenant(of: key).map { $0 == tenant }
             let isPort = key.description.hasPrefix(RegistryKey.allPorts)
@@ -318,13 +337,27 @@ package struct Registry: Sendable {
 
 extension AuditEntry {
     fileprivate static func now(
-        _ actor: String, _ before: RegisteredTenant, _ after: RegisteredTenant?
+        _ actor: String, _ before: RegisteredTenant, _ after: RegisteredTenant?,
+        moved: [StoreWrite]
     ) -> AuditEntry {
         func text(_ tenant: RegisteredTenant?) -> String? {
             tenant?.document.map { String(decoding: $0.value, as: UTF8.self) }
         }
         let action =
             after == nil ? "delete" : before.document == nil ? "create" : "change"
+        guard moved.isEmpty else {
+            // Which certificates and authorities came with it; the document alone may be the same.
+            let rows = moved.map { write in
+                let row = after?.row(write.key)
+                let digest = TLSDigest.sha256(row?.value ?? []).prefix(8)
+                    .map { String($0 >> 4, radix: 16) + String($0 & 15, radix: 16) }.joined()
+                return "\(JSONString.quoted(write.key.description)):\(JSONString.quoted(digest))"
+            }
+            return AuditEntry(
+                actor, "import", "tenant/\(before.name)", before: text(before),
+                after: "{\"rows\":{\(rows.joined(separator: ","))},\"document\":"
+                    + "\(text(after) ?? "null")}")
+        }
         return AuditEntry(
             actor, action, "tenant/\(before.name)", before: text(before), after: text(after))
     }

@@ -71,8 +71,11 @@ enum RegistryKey {
     }
 
     static func installationAuthority() throws(StoreError) -> RowKey {
-        try RowKey("authority/installation")
+        try RowKey(self.installationAuthorityText)
     }
+
+    /// The same as text.
+    static let installationAuthorityText = "authority/installation"
 
     /// `host` may begin with `*.`.
     static func name(_ host: String) throws(StoreError) -> RowKey { try RowKey(self.names + host) }
