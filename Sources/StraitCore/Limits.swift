@@ -88,7 +88,7 @@ package enum Limits {
     ///
     /// Beyond: the next turn, after messages that came meanwhile; one tenant after the other. Less
     /// would mean shorter splices: at 256 KB each, 16 streams cost a quarter more.
-    package static let bulkBytesPerTurn = 512 * 1024
+    package static let bulkBytesPerTurn = 128 * 1024
 
     // MARK: Workers
 
@@ -121,6 +121,10 @@ package enum Limits {
     /// A step that signs takes 0.3 ms; two a turn cost the 99th percentile of others 0.2 ms more
     /// (workload `flood` in Benchmarks).
     package static let handshakeStepsPerTurn = 1
+    /// What connections that are being made have of a turn, besides a handshake's step.
+    ///
+    /// Beyond: the next turn, after messages that came meanwhile; one tenant after the other.
+    package static let setupNanosecondsPerTurn: UInt64 = 200_000
     /// Events taken from epoll at once.
     package static let eventsPerTurn = 256
     /// TLS contexts that a worker keeps; 11 to 13 KB each.

@@ -32,6 +32,8 @@ struct Endpoint: ~Copyable {
     var isRegisteredForWriting = false
     /// Bytes that come are not announced: there are some already, and the other side takes none.
     var isMuted = false
+    /// An event of this side waits in ``Worker/setups``.
+    var waitsForSetup = false
     /// Bytes for this side that it could not take, from `pendingOffset` on; at most one receive
     /// buffer.
     var pending: [UInt8] = []

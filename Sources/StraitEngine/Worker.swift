@@ -1,7 +1,8 @@
 // One thread, one loop, and all that it owns. Born on its thread; nothing of it leaves but reports.
 //
-// A turn: wait for events, bring each connection as far as it goes, a handshake step, timers,
-// commands. What a connection does in each phase stands in Phases/.
+// A turn: wait for events, bring each established connection as far as it goes, then for a while
+// those that are being made, a handshake step, large reads, timers, commands. What a connection
+// does in each phase stands in Phases/.
 
 internal import StraitCore
 internal import StraitPosix
@@ -40,6 +41,10 @@ struct Worker: ~Copyable {
     var now = monotonicNow()
     /// Connections whose handshake has something to do: fair by tenant, oldest first.
     var handshakes = FairQueue<ObjectIdentifier?, SlabToken>()
+    /// The turn's events of what is not established.
+    var others: [Int] = []
+    /// Events of connections that are being made, for which a turn had no time: fair by tenant.
+    var setups = FairQueue<ObjectIdentifier?, UInt64>()
     /// Relays with large reads: behind the small messages of a turn, fair by tenant.
     var bulk = FairQueue<ObjectIdentifier?, SlabToken>()
     /// Connections whose budget for this turn was used up.
@@ -102,7 +107,12 @@ struct Worker: ~Copyable {
             let count = self.poller.wait(milliseconds: self.waitMilliseconds())
             let woken = monotonicNow()
             self.now = woken
-            for event in 0..<count { self.dispatch(self.poller.event(event)) }
+            // What is established goes first, whatever is being made meanwhile.
+            self.others.removeAll(keepingCapacity: true)
+            for event in 0..<count where !self.dispatchRelay(self.poller.event(event)) {
+                self.others.append(event)
+            }
+            self.runSetups(until: woken.advanced(byNanoseconds: Limits.setupNanosecondsPerTurn))
             self.runHandshakes()
             self.runBulk()
             self.runUnfinished()
@@ -122,7 +132,11 @@ struct Worker: ~Copyable {
     }
 
     private func waitMilliseconds() -> Int32 {
-        if !self.handshakes.isEmpty || !self.unfinished.isEmpty || !self.bulk.isEmpty { return 0 }
+        if !self.handshakes.isEmpty || !self.unfinished.isEmpty || !self.bulk.isEmpty
+            || !self.setups.isEmpty
+        {
+            return 0
+        }
         var next = self.timers.nextDeadline() ?? .never
         next = min(next, self.meterTick)
         if let paused = self.acceptPausedUntil { next = min(next, paused) }
@@ -134,7 +148,20 @@ struct Worker: ~Copyable {
         return Int32(clamping: (nanoseconds + 999_999) / 1_000_000)
     }
 
-    private mutating func dispatch(_ event: (token: UInt64, readiness: Readiness)) {
+    /// Serves an event of what is established; false where it is of something else.
+    private mutating func dispatchRelay(_ event: (token: UInt64, readiness: Readiness)) -> Bool {
+        guard case .connection(let token, let side) = EventToken(rawValue: event.token).target,
+            let index = self.index(of: token),
+            self.connections.reference(index).value.phase == .relay
+        else { return false }
+        self.note(index, side, event.readiness)
+        self.advance(index, because: side)
+        return true
+    }
+
+    private mutating func dispatch(
+        _ event: (token: UInt64, readiness: Readiness), until end: Instant
+    ) {
         switch EventToken(rawValue: event.token).target {
         case .mailbox:
             for command in self.mailboxes[self.index].takeAll() { self.obey(command) }
@@ -142,6 +169,27 @@ struct Worker: ~Copyable {
         case .connection(let token, let side):
             guard let index = self.index(of: token) else { return }
             self.note(index, side, event.readiness)
+            guard self.setups.isEmpty, monotonicNow() < end else {
+                let connection = self.connections.reference(index)
+                guard !connection.value[side].waitsForSetup else { return }
+                connection.value[side].waitsForSetup = true
+                return self.setups.append(event.token, of: connection.value.flow)
+            }
+            self.advance(index, because: side)
+        }
+    }
+
+    /// Serves the turn's other events, and goes on with connections that are being made, for as
+    /// long as a turn has for that.
+    private mutating func runSetups(until end: Instant) {
+        for position in 0..<self.others.count {
+            self.dispatch(self.poller.event(self.others[position]), until: end)
+        }
+        while !self.setups.isEmpty, monotonicNow() < end, let event = self.setups.popFirst() {
+            guard case .connection(let token, let side) = EventToken(rawValue: event).target,
+                let index = self.index(of: token)
+            else { continue }
+            self.connections.reference(index).value[side].waitsForSetup = false
             self.advance(index, because: side)
         }
     }

@@ -265,6 +265,29 @@ import Testing
         #expect(try setup.rig.metrics().accepted[0] ?? 0 <= 2)
     }
 
+    @Test("many that are made at once all come through, each with its own bytes")
+    func crowd() throws {
+        let count = 300
+        let upstream = try Upstream()
+        let setup = try RawSetup(upstreams: [upstream.address])
+        defer { setup.end() }
+        let fars = try Later { try (0..<count).map { _ in try upstream.accept() } }
+        let wires = try (0..<count).map { _ in try Wire(connectedTo: setup.address) }
+        for (number, wire) in wires.enumerated() { try wire.send([UInt8(number & 255)]) }
+        for (number, wire) in wires.enumerated() { try wire.send([UInt8(number >> 8)]) }
+        var seen: Set<[UInt8]> = []
+        for far in try fars.value() {
+            let bytes = try far.receive(exactly: 2)
+            seen.insert(bytes)
+            try far.send(bytes.reversed())
+        }
+        #expect(seen.count == count)
+        for (number, wire) in wires.enumerated() {
+            let answer = try wire.receive(exactly: 2)
+            #expect(answer == [UInt8(number >> 8), UInt8(number & 255)])
+        }
+    }
+
     @Test("everything is given back: descriptors and slots are as before", arguments: [200])
     func nothingLeaks(rounds: Int) throws {
         let upstream = try Upstream()
