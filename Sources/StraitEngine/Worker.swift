@@ -112,7 +112,7 @@ struct Worker: ~Copyable {
             for event in 0..<count where !self.dispatchRelay(self.poller.event(event)) {
                 self.others.append(event)
             }
-            self.runSetups(until: woken.advanced(byNanoseconds: Limits.setupNanosecondsPerTurn))
+            self.runSetups()
             self.runHandshakes()
             self.runBulk()
             self.runUnfinished()
@@ -159,33 +159,46 @@ struct Worker: ~Copyable {
         return true
     }
 
-    private mutating func dispatch(
-        _ event: (token: UInt64, readiness: Readiness), until end: Instant
-    ) {
+    private mutating func dispatchListener(_ event: (token: UInt64, readiness: Readiness)) {
         switch EventToken(rawValue: event.token).target {
         case .mailbox:
             for command in self.mailboxes[self.index].takeAll() { self.obey(command) }
         case .listener(let id): self.accept(listener: id)
-        case .connection(let token, let side):
-            guard let index = self.index(of: token) else { return }
-            self.note(index, side, event.readiness)
-            guard self.setups.isEmpty, monotonicNow() < end else {
-                let connection = self.connections.reference(index)
-                guard !connection.value[side].waitsForSetup else { return }
-                connection.value[side].waitsForSetup = true
-                return self.setups.append(event.token, of: connection.value.flow)
-            }
-            self.advance(index, because: side)
+        case .connection: return
         }
     }
 
-    /// Serves the turn's other events, and goes on with connections that are being made, for as
-    /// long as a turn has for that.
-    private mutating func runSetups(until end: Instant) {
-        for position in 0..<self.others.count {
-            self.dispatch(self.poller.event(self.others[position]), until: end)
+    private mutating func dispatchSetup(
+        _ event: (token: UInt64, readiness: Readiness), until end: Instant
+    ) {
+        guard case .connection(let token, let side) = EventToken(rawValue: event.token).target,
+            let index = self.index(of: token)
+        else { return }
+        self.note(index, side, event.readiness)
+        guard self.setups.isEmpty, monotonicNow() < end else {
+            let connection = self.connections.reference(index)
+            guard !connection.value[side].waitsForSetup else { return }
+            connection.value[side].waitsForSetup = true
+            return self.setups.append(event.token, of: connection.value.flow)
         }
-        while !self.setups.isEmpty, monotonicNow() < end, let event = self.setups.popFirst() {
+        self.advance(index, because: side)
+    }
+
+    /// Serves the turn's other events, and goes on with connections that are being made, for as
+    /// long as a turn has for that, however long the established ones took: one at least.
+    private mutating func runSetups() {
+        guard !self.others.isEmpty || !self.setups.isEmpty else { return }
+        for event in self.others.indices {
+            self.dispatchListener(self.poller.event(self.others[event]))
+        }
+        // Who has been accepted takes nothing from those that were accepted before.
+        let end = monotonicNow().advanced(byNanoseconds: Limits.setupNanosecondsPerTurn)
+        for event in self.others.indices {
+            self.dispatchSetup(self.poller.event(self.others[event]), until: end)
+        }
+        var isFirst = true
+        while isFirst || monotonicNow() < end, let event = self.setups.popFirst() {
+            isFirst = false
             guard case .connection(let token, let side) = EventToken(rawValue: event).target,
                 let index = self.index(of: token)
             else { continue }
