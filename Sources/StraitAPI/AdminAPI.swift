@@ -232,7 +232,7 @@ extension AdminAPI {
         let control = self.control
         let bodyBytesMax = self.bounds.bodyBytes
         router.post("/v1/upgrade") { request, _ in
-            let body = Array(try await request.body.collect(upTo: bodyBytesMax).readableBytesView)
+            let body = try await request.bytes(upTo: bodyBytesMax)
             let wish: UpgradeRequest
             do {
                 wish = try AnswerJSON.decode(
@@ -256,7 +256,7 @@ extension AdminAPI {
             return try Response.json(answer, status: answer.result == "refused" ? .conflict : .ok)
         }
         router.post("/v1/cancel-key") { request, _ in
-            let body = Array(try await request.body.collect(upTo: bodyBytesMax).readableBytesView)
+            let body = try await request.bytes(upTo: bodyBytesMax)
             let question: CancelKeyQuestion
             do {
                 question = try AnswerJSON.decode(CancelKeyQuestion.self, from: body)

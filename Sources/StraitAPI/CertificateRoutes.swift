@@ -27,8 +27,7 @@ extension AdminAPI {
         router.put("/v1/tenants/{name}/certificates/{item}") { request, context in
             try await Self.answer {
                 let precondition = try Precondition(request)
-                let body = Array(
-                    try await request.body.collect(upTo: bodyBytesMax).readableBytesView)
+                let body = try await request.bytes(upTo: bodyBytesMax)
                 let write = try await control.putCertificate(
                     try context.parameters.require("item"),
                     of: try context.parameters.require("name"), body, if: precondition,
@@ -67,8 +66,7 @@ extension AdminAPI {
         router.put("/v1/tenants/{name}/authorities/{item}") { request, context in
             try await Self.answer {
                 let precondition = try Precondition(request)
-                let body = Array(
-                    try await request.body.collect(upTo: bodyBytesMax).readableBytesView)
+                let body = try await request.bytes(upTo: bodyBytesMax)
                 let write = try await control.putAuthority(
                     try context.parameters.require("item"),
                     of: try context.parameters.require("name"), body, if: precondition,

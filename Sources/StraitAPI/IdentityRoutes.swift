@@ -23,8 +23,7 @@ extension AdminAPI {
             }
             router.post(RouterPath(path)) { request, context in
                 try await Self.answer {
-                    let body = Array(
-                        try await request.body.collect(upTo: bodyBytesMax).readableBytesView)
+                    let body = try await request.bytes(upTo: bodyBytesMax)
                     let issued = try await Self.registry(control).issueIdentity(
                         try Self.identityRequest(body), of: context.parameters.get("name"),
                         by: try context.caller.name)
@@ -43,13 +42,9 @@ extension AdminAPI {
     }
 
     private static func identityRequest(_ body: [UInt8]) throws(APIProblem) -> IdentityRequest {
-        do {
-            return try AnswerJSON.decode(IdentityRequest.self, from: body)
-        } catch {
-            throw APIProblem(
-                status: .badRequest, title: "the body is no request for a certificate",
-                detail: #"expected {"name": "anna", "valid_seconds": 2592000}"#)
-        }
+        try Self.decoded(
+            IdentityRequest.self, body, "the body is no request for a certificate",
+            #"expected {"name": "anna", "valid_seconds": 2592000}"#)
     }
 }
 
@@ -80,7 +75,7 @@ extension APIOperation {
                     """,
                 answers: [
                     Answer(status: 201, sentence: "It."),
-                    Answer(status: 413, sentence: "The body is too large.", contentType: nil),
+                    .tooLarge,
                 ] + Answer.refusals(400, 404, 409, 422, 503, 507)),
             APIOperation(
                 method: "DELETE", path: path + "/{fingerprint}", sentence: "Withdraws one.",

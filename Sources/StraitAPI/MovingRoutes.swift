@@ -24,8 +24,7 @@ extension AdminAPI {
         }
         router.put("/v1/state/tenants/{name}") { request, context in
             try await Self.answer {
-                let body = Array(
-                    try await request.body.collect(upTo: bodyBytesMax).readableBytesView)
+                let body = try await request.bytes(upTo: bodyBytesMax)
                 let write = try await control.moveTenant(
                     try context.parameters.require("name"), body, by: try context.caller.name,
                     Self.manner(request))
@@ -42,9 +41,9 @@ extension AdminAPI {
         }
         router.put("/v1/state/ports") { request, context in
             try await Self.answer {
-                let moved = try await Self.decoded(
-                    MovedPorts.self, request, bodyBytesMax,
-                    #"{"ports":[{"region":"eu","port":11105,"tenant":"acme","kind":"ssh"}]}"#)
+                let moved = try Self.decoded(
+                    MovedPorts.self, try await request.bytes(upTo: bodyBytesMax), Self.unread,
+                    #"it is {"ports":[{"region":"eu","port":11105,"tenant":"acme","kind":"ssh"}]}"#)
                 let write = try await control.movePorts(
                     moved.ports, by: try context.caller.name, Self.manner(request))
                 return try Self.written(write, status: .ok)
@@ -57,9 +56,9 @@ extension AdminAPI {
         }
         router.put("/v1/state/installation") { request, context in
             try await Self.answer {
-                let moved = try await Self.decoded(
-                    MovedInstallation.self, request, bodyBytesMax,
-                    #"{"certificate":"PEM","sealed_key":"base64"}"#)
+                let moved = try Self.decoded(
+                    MovedInstallation.self, try await request.bytes(upTo: bodyBytesMax),
+                    Self.unread, #"it is {"certificate":"PEM","sealed_key":"base64"}"#)
                 let write = try await control.moveInstallation(
                     moved, by: try context.caller.name, Self.manner(request))
                 return try Self.written(write, status: .ok)
@@ -67,23 +66,12 @@ extension AdminAPI {
         }
     }
 
-    private static func decoded<Body: Decodable>(
-        _: Body.Type, _ request: Request, _ bytesMax: Int, _ example: String
-    ) async throws -> Body {
-        let body = Array(try await request.body.collect(upTo: bytesMax).readableBytesView)
-        do {
-            return try AnswerJSON.decode(Body.self, from: body)
-        } catch {
-            throw APIProblem(
-                status: .badRequest, title: "the body cannot be read", detail: "it is \(example)")
-        }
-    }
+    private static let unread = "the body cannot be read"
 }
 
 extension APIOperation {
     /// Requests that move a registry.
     static let moving: [APIOperation] = {
-        let tooLarge = Answer(status: 413, sentence: "The body is too large.", contentType: nil)
         func list(_ name: String) -> Answer {
             Answer(
                 status: 200, sentence: "A page.",
@@ -103,7 +91,7 @@ extension APIOperation {
                 body: #"{"type":"object","required":["document"],"properties":{"document":"#
                     + ##"{"$ref":"#/components/schemas/Tenant"},"certificates":{"type":"array"},"##
                     + #""authorities":{"type":"array"}}}"#,
-                answers: [.written(200), .written(201), tooLarge]
+                answers: [.written(200), .written(201), .tooLarge]
                     + Answer.refusals(400, 409, 410, 422, 503, 507)),
             APIOperation(
                 method: "GET", path: "/v1/state/ports",
@@ -116,7 +104,7 @@ extension APIOperation {
                 parameters: Parameter.manner,
                 body: #"{"type":"object","required":["ports"],"properties":{"ports":"#
                     + #"{"type":"array","items":{"type":"object"}}}}"#,
-                answers: [.written(200), tooLarge] + Answer.refusals(400, 409, 422, 503, 507)),
+                answers: [.written(200), .tooLarge] + Answer.refusals(400, 409, 422, 503, 507)),
             APIOperation(
                 method: "GET", path: "/v1/state/installation",
                 sentence: "The installation's authority, its key as it is sealed.",
@@ -128,7 +116,7 @@ extension APIOperation {
                 parameters: Parameter.manner,
                 body: #"{"type":"object","required":["certificate","sealed_key"],"properties":"#
                     + #"{"certificate":\#(text),"sealed_key":\#(text)}}"#,
-                answers: [.written(200), tooLarge] + Answer.refusals(400, 409, 422, 503, 507)),
+                answers: [.written(200), .tooLarge] + Answer.refusals(400, 409, 422, 503, 507)),
         ]
     }()
 }

@@ -157,6 +157,9 @@ extension APIOperation.Answer {
         }
     }
 
+    static let tooLarge = APIOperation.Answer(
+        status: 413, sentence: "The body is too large.", contentType: nil)
+
     static func written(_ status: Int) -> APIOperation.Answer {
         APIOperation.Answer(
             status: status, sentence: "What it came to.",
@@ -332,7 +335,7 @@ extension APIOperation {
             parameters: [.tenant] + Parameter.manner,
             body: ##"{"$ref":"#/components/schemas/Tenant"}"##, isConditional: true,
             answers: [.written(200), .written(201)]
-                + [Answer(status: 413, sentence: "The body is too large.", contentType: nil)]
+                + [.tooLarge]
                 + Answer.refusals(400, 409, 410, 412, 422, 503, 507)),
         APIOperation(
             method: "DELETE", path: "/v1/tenants/{name}", sentence: "Takes a tenant out.",
@@ -369,7 +372,7 @@ extension APIOperation {
                 parameters: [.tenant, .item] + Parameter.manner, body: #"{"type":"object"}"#,
                 isConditional: true,
                 answers: [.written(200), .written(201)]
-                    + [Answer(status: 413, sentence: "The body is too large.", contentType: nil)]
+                    + [.tooLarge]
                     + Answer.refusals(400, 404, 409, 410, 412, 422, 503, 507)),
             APIOperation(
                 method: "DELETE", path: item, sentence: "Takes one out.",

@@ -33,17 +33,10 @@ extension AdminAPI {
             try await Self.answer {
                 let name = try context.parameters.require("name")
                 let precondition = try Precondition(request)
-                let bytes = Array(
-                    try await request.body.collect(upTo: bodyBytesMax).readableBytesView)
-                let body: RegionBody
-                do {
-                    body = try AnswerJSON.decode(
-                        RegionBody.self, from: bytes.isEmpty ? Array("{}".utf8) : bytes)
-                } catch {
-                    throw APIProblem(
-                        status: .badRequest, title: "the body is no region",
-                        detail: #"it is {"description":"..."}, and may be empty"#)
-                }
+                let bytes = try await request.bytes(upTo: bodyBytesMax)
+                let body = try Self.decoded(
+                    RegionBody.self, bytes.isEmpty ? Array("{}".utf8) : bytes,
+                    "the body is no region", #"it is {"description":"..."}, and may be empty"#)
                 guard body.name == nil || body.name == name else {
                     throw APIProblem(
                         status: .unprocessableContent, title: "the name is another one",
@@ -92,7 +85,7 @@ extension APIOperation {
                     + #""description":{"type":["string","null"]}}}"#,
                 isConditional: true,
                 answers: [.written(200), .written(201)]
-                    + [Answer(status: 413, sentence: "The body is too large.", contentType: nil)]
+                    + [.tooLarge]
                     + Answer.refusals(400, 409, 412, 422, 503, 507)),
             APIOperation(
                 method: "DELETE", path: "/v1/regions/{name}",

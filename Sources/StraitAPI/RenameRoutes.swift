@@ -18,17 +18,11 @@ extension AdminAPI {
             try await Self.answer {
                 let name = try context.parameters.require("name")
                 let precondition = try Precondition(request)
-                let body = Array(
-                    try await request.body.collect(upTo: bodyBytesMax).readableBytesView)
-                let wish: RenameWish
-                do {
-                    wish = try AnswerJSON.decode(RenameWish.self, from: body)
-                } catch {
-                    throw APIProblem(
-                        status: .badRequest, title: "the body is no rename",
-                        detail: #"it is {"name":"anvil","domain":"anvil.example.com","#
-                            + #""grace":"720h"}, where domain and grace may be left out"#)
-                }
+                let body = try await request.bytes(upTo: bodyBytesMax)
+                let wish = try Self.decoded(
+                    RenameWish.self, body, "the body is no rename",
+                    #"it is {"name":"anvil","domain":"anvil.example.com","#
+                        + #""grace":"720h"}, where domain and grace may be left out"#)
                 let write = try await control.renameTenant(
                     name, wish, if: precondition, by: try context.caller.name, Self.manner(request))
                 return try Self.written(write, status: .ok)
@@ -48,7 +42,7 @@ extension APIOperation {
                 + #""domain":{"type":["string","null"]},"grace":{"type":["string","null"]}}}"#,
             isConditional: true,
             answers: [.written(200)]
-                + [Answer(status: 413, sentence: "The body is too large.", contentType: nil)]
+                + [.tooLarge]
                 + Answer.refusals(400, 404, 409, 410, 412, 422, 503, 507))
     ]
 }

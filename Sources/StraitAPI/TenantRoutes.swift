@@ -50,8 +50,7 @@ extension AdminAPI {
             try await Self.answer {
                 let name = try context.parameters.require("name")
                 let precondition = try Precondition(request)
-                let body = Array(
-                    try await request.body.collect(upTo: bodyBytesMax).readableBytesView)
+                let body = try await request.bytes(upTo: bodyBytesMax)
                 let write = try await control.putTenant(
                     name, body, if: precondition, by: try context.caller.name,
                     as: try context.caller.role, Self.manner(request))
@@ -107,6 +106,19 @@ extension AdminAPI {
             return APIProblem(.store(error)).response
         } catch let problem as APIProblem {
             return problem.response
+        }
+    }
+
+    /// What a body says as JSON.
+    ///
+    /// - Throws: ``APIProblem`` with what it is to be.
+    static func decoded<Body: Decodable>(
+        _: Body.Type, _ body: [UInt8], _ title: String, _ detail: String
+    ) throws(APIProblem) -> Body {
+        do {
+            return try AnswerJSON.decode(Body.self, from: body)
+        } catch {
+            throw APIProblem(status: .badRequest, title: title, detail: detail)
         }
     }
 
@@ -170,6 +182,13 @@ struct Page {
                 detail: "limit is a whole number from 1 to \(Limits.storePageRowsMax)")
         }
         self.limit = limit
+    }
+}
+
+extension Request {
+    /// The body, of at most `count` bytes.
+    func bytes(upTo count: Int) async throws -> [UInt8] {
+        Array(try await self.body.collect(upTo: count).readableBytesView)
     }
 }
 

@@ -9,9 +9,6 @@ internal import StraitRouting
 package import StraitStore
 
 extension Registry {
-    /// For how long ports wait for their tenants where no configuration says it.
-    private static let quarantineUsual: UInt64 = 86_400
-
     // MARK: Out
 
     /// What is to be written of tenants behind `name`, at most `limit` of them, each as the JSON
@@ -150,7 +147,10 @@ extension Registry {
         guard (1...Limits.movedPortsMax).contains(moved.count) else {
             throw .store(.refused("\(moved.count) ports; expected 1 to \(Limits.movedPortsMax)"))
         }
-        let end = now + (self.ports?.quarantineSeconds ?? Self.quarantineUsual)
+        let end =
+            now
+            + (self.ports?.quarantineSeconds
+                ?? UInt64(Limits.portQuarantine.components.seconds))
         do {
             var writes: [StoreWrite] = []
             var conditions: [StoreCondition] = []
