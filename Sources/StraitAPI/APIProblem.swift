@@ -51,6 +51,10 @@ struct APIProblem: Error {
         case .absent(let sentence):
             self.init(status: .notFound, title: "not found", detail: sentence)
         case .badCertificate(let problems): self.init(problems)
+        case .exists(let revision):
+            self.init(
+                status: .preconditionFailed, title: "it is there already",
+                detail: "it is of revision \(revision); change that, or take another name")
         case .changedSince(let revision?):
             self.init(
                 status: .preconditionFailed, title: "it was changed meanwhile",

@@ -35,10 +35,11 @@ struct Section {
     }
 
     private mutating func take(_ pair: YAMLPair) {
-        guard !self.keys.contains(where: { $0.name == pair.key }) else {
+        guard !self.hasKey(pair.key) else {
             self.values[pair.key] = pair.value
             return
         }
+        guard !self.context.hasEnoughErrors else { return }
         let place = SourcePlace(
             line: pair.line, column: pair.column, path: self.path(of: pair.key))
         let found = "key \(ReadingContext.quoted(pair.key))"
@@ -169,13 +170,15 @@ struct Section {
         return self.text(node, type: key.type, at: self.place(of: name))
     }
 
-    private func text(_ node: YAMLNode, type: KeyType, at place: SourcePlace) -> String? {
+    private func text(
+        _ node: YAMLNode, type: KeyType, at place: @autoclosure () -> SourcePlace
+    ) -> String? {
         switch node.content {
         case .text(let text, _): return text
         case .refused: return nil
         case .list, .mapping, .nothing:
             self.context.report(
-                .wrongType, at: place, found: node.kindText, expected: type.expectation,
+                .wrongType, at: place(), found: node.kindText, expected: type.expectation,
                 remedy: node.content == .nothing
                     ? "give it a value, or take it out" : "write one value, in quotes if need be")
             return nil
@@ -276,7 +279,14 @@ struct Section {
 
     func node(_ name: String) -> YAMLNode? { self.values[name] }
 
-    private func key(_ name: String) -> Key? { self.keys.first { $0.name == name } }
+    /// Looked for by place: a search by value copies each key on its way, hundreds for a tenant.
+    private func key(_ name: String) -> Key? {
+        self.keys.indices.first { self.keys[$0].name == name }.map { self.keys[$0] }
+    }
+
+    private func hasKey(_ name: String) -> Bool {
+        self.keys.indices.contains { self.keys[$0].name == name }
+    }
 }
 
 extension YAMLNode {

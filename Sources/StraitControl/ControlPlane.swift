@@ -228,7 +228,8 @@ package actor ControlPlane: Service {
         await withTaskGroup(of: Void.self) { group in
             group.addTask { await self.watch() }
             group.addTask { await self.followNames() }
-            group.addTask { await self.followRegistry() }
+            // What is committed goes live before more is tried.
+            group.addTask(priority: .high) { await self.followRegistry() }
             group.addTask { await self.keepSnapshot() }
             group.addTask { await self.keepPorts() }
             group.addTask { await self.keepCertificates() }
@@ -309,7 +310,9 @@ package actor ControlPlane: Service {
         guard let registry = self.registry else { return (compiled, nil) }
         do throws(StoreError) {
             do throws(StoreError) {
-                return try await self.compileRegistry(registry, onto: compiled, &compiler)
+                let whole = try await self.compileRegistry(registry, onto: compiled, &compiler)
+                if self.live == nil { await self.sayIfOlder(whole.1) }
+                return whole
             } catch {
                 // Who serves already goes on as it is.
                 guard self.live == nil else { throw error }

@@ -10,6 +10,10 @@ internal import Synchronization
 package final class SQLiteStore: Store {
     /// How often commits of other processes are looked for.
     private static let lookInterval = Duration.milliseconds(100)
+    /// After how many commits the log is brought into the file.
+    private static let commitsPerCheckpoint = 50
+    /// Pages of the log from which a commit brings them into the file itself.
+    private static let logPagesMax = 4000
 
     private let path: String
     /// The file that is open: another one may lie at the path later.
@@ -17,8 +21,15 @@ package final class SQLiteStore: Store {
     /// What lies beside it: its log, and the index of that.
     private let beside: [StorePlace]
     /// By what it is known that nothing else was written over it.
-    private let mark: SQLiteFileMark
-    private let pool: DatabasePool
+    let mark: SQLiteFileMark
+    /// Commits, and reads everything at once.
+    let pool: DatabasePool
+    /// Reads a few rows.
+    let reader: DatabaseQueue
+    /// Brings the log into the file, beside the commits: on their way it takes one in a hundred of
+    /// them 15 ms.
+    private let checkpoints: DatabaseQueue
+    private let commitsSinceCheckpoint = Mutex(0)
     private let waiting = Mutex<[UInt64: AsyncStream<Void>.Continuation]>([:])
     private let lastWaiter = Mutex<UInt64>(0)
 
@@ -64,6 +75,7 @@ package final class SQLiteStore: Store {
                 try database.execute(sql: "PRAGMA page_size = 8192")
                 // A commit that was acknowledged outlives the machine.
                 try database.execute(sql: "PRAGMA synchronous = FULL")
+                try database.execute(sql: "PRAGMA wal_autocheckpoint = \(Self.logPagesMax)")
                 if let pagesMax {
                     try database.execute(sql: "PRAGMA max_page_count = \(pagesMax)")
                 }
@@ -85,6 +97,9 @@ package final class SQLiteStore: Store {
                 }
             }
             self.mark = SQLiteFileMark(path: path, file, self.pool)
+            self.checkpoints = try DatabaseQueue(path: path, configuration: configuration)
+            configuration.readonly = true
+            self.reader = try DatabaseQueue(path: path, configuration: configuration)
         } catch {
             throw Self.failure(error)
         }
@@ -147,6 +162,17 @@ package final class SQLiteStore: Store {
         guard self.place != nil else {
             throw .unavailable("\(self.path) was moved or removed; put it back")
         }
+        for ending in ["-wal", "-shm"] {
+            guard let place = StorePlace(path: self.path + ending), self.beside.contains(place)
+            else {
+                throw .unavailable(
+                    """
+                    \(self.path)\(ending) was moved or removed, and with it what is not in \
+                    \(self.path) yet; nothing is written any more: put it back, or restart the \
+                    router, which has then what \(self.path) has
+                    """)
+            }
+        }
     }
 
     /// As ``Store`` says.
@@ -187,10 +213,30 @@ package final class SQLiteStore: Store {
     }
 
     /// As ``Store`` says.
+    package func rows(prefixes: [String]) async throws(StoreError) -> [StoredRow] {
+        try await self.read { database in
+            let statement = try database.cachedStatement(
+                sql: """
+                    SELECT key, value, created, changed FROM row
+                    WHERE key >= ? AND key < ? ORDER BY key
+                    """)
+            var rows: [StoredRow] = []
+            for prefix in prefixes {
+                let found = try Row.fetchCursor(
+                    statement, arguments: [prefix, Self.end(of: prefix)])
+                while let row = try found.next() {
+                    if let stored = Self.stored(row) { rows.append(stored) }
+                }
+            }
+            return rows
+        }
+    }
+
+    /// As ``Store`` says.
     package func load(
         prefix: String, _ take: @escaping @Sendable (StoredRow) -> Void
     ) async throws(StoreError) -> UInt64 {
-        try await self.read { database in
+        try await self.readAll { database in
             let rows = try Row.fetchCursor(
                 try database.cachedStatement(
                     sql: """
@@ -226,8 +272,27 @@ package final class SQLiteStore: Store {
             ).execute(arguments: [Int64(revision)])
             return (revision, true)
         }
-        if isNew { self.wakeAll() }
+        if isNew {
+            self.wakeAll()
+            self.checkpointSoon()
+        }
         return revision
+    }
+
+    private func checkpointSoon() {
+        let isDue = self.commitsSinceCheckpoint.withLock { count in
+            count = (count + 1) % Self.commitsPerCheckpoint
+            return count == 0
+        }
+        guard isDue else { return }
+        self.checkpoints.asyncWriteWithoutTransaction { [mark] database in
+            do {
+                try mark.checkContent()
+                _ = try database.checkpoint(.passive)
+            } catch {
+                // What cannot be brought over now is by the next one, or by a commit.
+            }
+        }
     }
 
     private static func hold(_ conditions: [StoreCondition], in database: Database) throws {
@@ -395,45 +460,4 @@ package final class SQLiteStore: Store {
 
     /// What is behind every key that begins with `prefix`; no key has this character.
     private static func end(of prefix: String) -> String { prefix + "\u{10FFFF}" }
-
-    private func read<Value: Sendable>(
-        _ body: @escaping @Sendable (Database) throws -> Value
-    ) async throws(StoreError) -> Value {
-        try self.mark.checkContent()
-        do {
-            return try await self.pool.read(body)
-        } catch {
-            throw Self.failure(error)
-        }
-    }
-
-    private func write<Value: Sendable>(
-        _ body: @escaping @Sendable (Database) throws -> Value
-    ) async throws(StoreError) -> Value {
-        try self.mark.checkContent()
-        do {
-            return try await self.pool.write(body)
-        } catch {
-            throw Self.failure(error)
-        }
-    }
-
-    private static func failure(_ error: any Error) -> StoreError {
-        switch error {
-        case let known as StoreError: return known
-        case is CancellationError: return .cancelled
-        case let known as DatabaseError: return Self.failure(known)
-        default: return .unavailable("\(error)")
-        }
-    }
-
-    private static func failure(_ error: DatabaseError) -> StoreError {
-        let reason = error.message ?? "SQLite \(error.resultCode.rawValue)"
-        return switch error.resultCode {
-        case .SQLITE_FULL: .full(reason)
-        case .SQLITE_BUSY, .SQLITE_LOCKED: .locked(reason)
-        case .SQLITE_CORRUPT, .SQLITE_NOTADB: .corrupted(reason)
-        default: .unavailable(reason)
-        }
-    }
 }

@@ -167,6 +167,10 @@ package protocol Store: Sendable {
         prefix: String, after key: RowKey?, limit: Int
     ) async throws(StoreError) -> StorePage
 
+    /// Every row whose key begins with one of `prefixes`, all of one revision; in the order of the
+    /// prefixes, behind each in the order of keys.
+    func rows(prefixes: [String]) async throws(StoreError) -> [StoredRow]
+
     /// Every row whose key begins with `prefix`, in order, all of one revision.
     ///
     /// - Parameters:

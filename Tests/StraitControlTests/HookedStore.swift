@@ -37,6 +37,10 @@ final class HookedStore: Store {
         try await self.store.page(prefix: prefix, after: key, limit: limit)
     }
 
+    func rows(prefixes: [String]) async throws(StoreError) -> [StoredRow] {
+        try await self.store.rows(prefixes: prefixes)
+    }
+
     func load(
         prefix: String, _ take: @escaping @Sendable (StoredRow) -> Void
     ) async throws(StoreError) -> UInt64 {

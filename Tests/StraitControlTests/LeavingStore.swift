@@ -62,6 +62,10 @@ final class LeavingStore: Store {
         return try await self.present().page(prefix: prefix, after: key, limit: limit)
     }
 
+    func rows(prefixes: [String]) async throws(StoreError) -> [StoredRow] {
+        try await self.present().rows(prefixes: prefixes)
+    }
+
     func load(
         prefix: String, _ take: @escaping @Sendable (StoredRow) -> Void
     ) async throws(StoreError) -> UInt64 {

@@ -43,7 +43,7 @@ struct RegistryTests {
         }
         let made = try await rig.put("acme", if: .absent)
         let second = try await rig.refusal { try await rig.put("acme", if: .absent) }
-        guard case .changedSince(made.revision) = second else {
+        guard case .exists(made.revision) = second else {
             Issue.record("\(second)")
             return
         }

@@ -57,6 +57,23 @@ import Testing
         #expect(tooNew == .unavailable("\(newer) was written by a newer program"))
     }
 
+    @Test(
+        "nothing is acknowledged once what lies beside the file is gone", arguments: ["wal", "shm"])
+    func besideGone(ending: String) async throws {
+        let path = try temporaryFolder() + "/state.sqlite"
+        let store = try SQLiteStore(path: path)
+        try await store.put("a", "1")
+        let beside = path + "-" + ending
+        try FileManager.default.moveItem(atPath: beside, toPath: beside + ".away")
+        let refusal = await #expect(throws: StoreError.self) { try await store.put("a", "2") }
+        guard case .unavailable(let why)? = refusal, why.contains(beside) else {
+            Issue.record("\(String(describing: refusal))")
+            return
+        }
+        try FileManager.default.moveItem(atPath: beside + ".away", toPath: beside)
+        #expect(try await store.put("a", "3") == 2)
+    }
+
     @Test("rows that no store has written are left out, and stop nobody else's")
     func byHand() async throws {
         let path = try temporaryFolder() + "/state.sqlite"

@@ -1,5 +1,5 @@
-// Audit rows that are too old, or too many, are forgotten: a few at a time, between the changes
-// that are followed.
+// What the registry forgets, behind the changes: commits that everybody has followed, and audit
+// rows that are too old, or too many.
 
 internal import Logging
 internal import StraitCore
@@ -7,10 +7,29 @@ internal import StraitPosix
 internal import StraitStore
 
 extension ControlPlane {
-    /// Forgets some of them, until no more are to go.
+    /// Commits that are kept for those who follow.
+    private static let commitsKept: UInt64 = 10_000
+
+    /// Forgets what is not needed any more, each time a tenth of what is kept has come.
     ///
     /// Every router of the installation does so; what is gone already is no harm.
-    func forgetAudits(_ registry: Registry) async throws(StoreError) {
+    func compact(_ registry: Registry) async throws(StoreError) {
+        let revision = self.registryFacts.followed
+        guard self.registryFacts.failure == nil, revision >= self.compactAfter else { return }
+        self.registryFacts.forgetsAudits = true
+        while self.registryFacts.forgetsAudits, !Task.isCancelled {
+            try await self.forgetAudits(registry)
+            // Who goes is counted when that is followed.
+            _ = await self.waitUntilLive(
+                try await registry.store.revision(), timeout: Self.liveTimeout)
+        }
+        self.compactAfter = revision + Self.commitsKept / 10
+        guard revision > Self.commitsKept else { return }
+        try await registry.store.compact(through: revision - Self.commitsKept)
+    }
+
+    /// Forgets some audit rows; `forgetsAudits` says whether more are to go.
+    private func forgetAudits(_ registry: Registry) async throws(StoreError) {
         if self.registryFacts.audits == nil {
             self.registryFacts.audits = try await registry.auditCount()
         }

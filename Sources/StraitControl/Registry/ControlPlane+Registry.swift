@@ -11,8 +11,6 @@ internal import StraitStore
 extension ControlPlane {
     /// Commits that are taken at a time, of half a megabyte at most; who lags goes on with more.
     private static let commitsCount = 200
-    /// Commits that are kept for those who follow.
-    private static let commitsKept: UInt64 = 10_000
     /// How long to wait after the registry has failed, and while the router does not serve.
     private static let retryInterval = Duration.milliseconds(500)
 
@@ -34,7 +32,6 @@ extension ControlPlane {
                     await registry.issuer?.forget()
                     await self.renewOperators()
                 }
-                try await self.compactRegistry(registry)
             } catch {
                 if case .compacted = error, await self.loadAnew() { continue }
                 if error != .cancelled { self.noteRegistry(failure: error.text) }
@@ -93,16 +90,6 @@ extension ControlPlane {
             self.logger.notice("registry: it is followed again")
             self.wakePorts()
         }
-    }
-
-    private func compactRegistry(_ registry: Registry) async throws(StoreError) {
-        let revision = self.registryFacts.followed
-        if self.registryFacts.forgetsAudits { try await self.forgetAudits(registry) }
-        guard revision >= self.compactAfter else { return }
-        self.compactAfter = revision + Self.commitsKept / 10
-        self.registryFacts.forgetsAudits = true
-        guard revision > Self.commitsKept else { return }
-        try await registry.store.compact(through: revision - Self.commitsKept)
     }
 
     /// Makes commits live, all in one snapshot; why not, where the registry cannot be read.

@@ -43,19 +43,19 @@ extension ControlPlane {
         var compiled = base
         // Names wait for their first answers, but all of them together no longer than one would.
         let end = monotonicNow().advanced(byNanoseconds: Limits.nameFirstAnswers.nanoseconds)
-        var last: String?
-        var hasMore = true
-        while hasMore {
-            let batch = try await registry.tenants(after: last, limit: Self.batchCount)
-            last = batch.tenants.last?.name
-            hasMore = batch.hasMore
-            var (change, refused) = await self.change(
-                batch.tenants, process: base.configuration)
+        let process = base.configuration
+        var batch = try await Self.batch(of: registry, after: nil, process: process)
+        while !batch.tenants.isEmpty {
+            let last = batch.hasMore ? batch.tenants.last?.name : nil
+            // Read while what was read before is compiled.
+            async let next = Self.result(of: registry, after: last, process: process)
+            var (change, refused) = self.change(batch)
             await self.awaitNames(of: change.tenants, until: end)
             compiled = self.compileGood(
                 change, of: compiled, revision: base.snapshot.revision, &compiler, &refused)
             load.refused.merge(refused) { $1 }
             Memory.giveBack()  // of reading: else the largest use would be half as much again
+            batch = try await next.get()
         }
         compiled = await self.compileKept(
             load.refused.keys.sorted(), onto: compiled, &compiler, until: end)
@@ -91,14 +91,47 @@ extension ControlPlane {
         await self.names.firstAnswers(of: names, until: end)
     }
 
+    /// Some tenants of a registry, and what their rows come to.
+    private struct Batch: Sendable {
+        var tenants: [RegisteredTenant] = []
+        var readings: [Readable] = []
+        var hasMore = false
+    }
+
+    private nonisolated static func batch(
+        of registry: Registry, after name: String?, process: Configuration
+    ) async throws(StoreError) -> Batch {
+        let page = try await registry.tenants(after: name, limit: self.batchCount)
+        let readings = await self.read(page.tenants, process: process)
+        return Batch(tenants: page.tenants, readings: readings, hasMore: page.hasMore)
+    }
+
+    /// The same behind a tenant; empty behind none.
+    private nonisolated static func result(
+        of registry: Registry, after name: String?, process: Configuration
+    ) async -> Result<Batch, StoreError> {
+        guard let name else { return .success(Batch()) }
+        do throws(StoreError) {
+            return .success(try await self.batch(of: registry, after: name, process: process))
+        } catch {
+            return .failure(error)
+        }
+    }
+
     /// What rows come to: tenants that can be read, and why the others cannot.
     func change(
         _ tenants: [RegisteredTenant], process: Configuration
     ) async -> (TenantChange, refused: [String: [ConfigurationProblem]]) {
         let readings = await Self.read(tenants, process: process)
+        return self.change(Batch(tenants: tenants, readings: readings))
+    }
+
+    private func change(
+        _ batch: Batch
+    ) -> (TenantChange, refused: [String: [ConfigurationProblem]]) {
         var change = TenantChange(tenants: [])
         var refused: [String: [ConfigurationProblem]] = [:]
-        for (tenant, reading) in zip(tenants, readings) {
+        for (tenant, reading) in zip(batch.tenants, batch.readings) {
             guard tenant.document != nil else {
                 change.removed.append(tenant.name)
                 continue
@@ -111,7 +144,7 @@ extension ControlPlane {
             change.certificates.merge(reading.stored) { first, _ in first }
             change.ports[read.name] = self.ports(of: read)
         }
-        change.load = RegisteredTenant.load(from: tenants)
+        change.load = RegisteredTenant.load(from: batch.tenants)
         return (change, refused)
     }
 

@@ -120,17 +120,40 @@ extension ControlPlane {
         return (compiled, load)
     }
 
-    /// Copies what is live, behind the changes, until cancelled.
+    /// Says, at the start, that the registry lacks what was acknowledged before.
+    func sayIfOlder(_ load: RegistryLoad) async {
+        let mark: RegistrySnapshot.Mark?
+        do throws(StoreError) { mark = try await self.registrySnapshot?.mark() } catch {
+            return  // who copies says why it cannot be read
+        }
+        guard let mark, mark.revision > load.revision else { return }
+        self.logger.error(
+            """
+            the registry is of revision \(load.revision), and was of \(mark.revision) at \
+            \(mark.time): changes that were acknowledged are not in it, as where an older file was \
+            put there, or its -wal removed
+            """)
+    }
+
+    /// Copies what is live, and forgets what is not needed any more, behind the changes; until
+    /// cancelled.
     func keepSnapshot() async {
         guard let registry = self.registry, let snapshot = self.registrySnapshot else { return }
         var failure: StoreError?
         while !Task.isCancelled {
             do throws(StoreError) {
-                if self.stage == .serving { try await self.copy(registry, to: snapshot) }
+                if self.stage == .serving {
+                    try await self.copy(registry, to: snapshot)
+                    try await self.compact(registry)
+                }
                 failure = nil
             } catch {
                 if error != .cancelled, error != failure, self.registryFacts.failure == nil {
-                    self.logger.error("the last good state cannot be written: \(error.text)")
+                    self.logger.error(
+                        """
+                        the last good state cannot be copied, or what is old not be forgotten: \
+                        \(error.text)
+                        """)
                     failure = error
                 }
             }

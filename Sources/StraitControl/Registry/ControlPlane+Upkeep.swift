@@ -12,6 +12,9 @@ package import StraitStore
 extension ControlPlane {
     /// Tenants that are looked through at a time.
     private static let upkeepBatch = 100
+    /// Of a core, what a look takes while there is nothing to do, and while there is: changes go on
+    /// meanwhile.
+    private static let upkeepShares = (reading: 0.1, issuing: 0.5)
     /// From one look through all tenants to the next: certificates live for months.
     private static let upkeepInterval = Duration.seconds(6 * 3600)
     /// From the start to the first look, so that what is there is live before it changes.
@@ -62,13 +65,18 @@ extension ControlPlane {
         var last: String?
         var done = UpkeepCount()
         while !Task.isCancelled {
+            let begin = monotonicNow()
+            let before = done.issued + done.sealed
             let batch = try await registry.tenants(after: last, limit: Self.upkeepBatch)
             for tenant in batch.tenants {
                 try await registry.keep(tenant, process: process, &done)
             }
             last = batch.tenants.last?.name
             guard batch.hasMore else { break }
-            await Task.yield()
+            let isIdle = done.issued + done.sealed == before
+            let share = isIdle ? Self.upkeepShares.reading : Self.upkeepShares.issuing
+            let spent = Duration.nanoseconds(monotonicNow().nanoseconds(since: begin))
+            do { try await Task.sleep(for: spent * (1 / share - 1)) } catch { return true }
         }
         do { try await registry.issuer?.sealAnew() } catch {
             self.logger.warning("authority/installation is not sealed anew: \(error)")

@@ -111,6 +111,10 @@ final class LazyStore: Store {
         try await self.store().page(prefix: prefix, after: key, limit: limit)
     }
 
+    func rows(prefixes: [String]) async throws(StoreError) -> [StoredRow] {
+        try await self.store().rows(prefixes: prefixes)
+    }
+
     func load(
         prefix: String, _ take: @escaping @Sendable (StoredRow) -> Void
     ) async throws(StoreError) -> UInt64 {

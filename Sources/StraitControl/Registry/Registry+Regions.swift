@@ -236,6 +236,7 @@ extension Precondition {
             case .present: row != nil
             case .revision(let revision): row?.changed == revision
             }
+        if !holds, self == .absent, let row { throw .exists(row.changed) }
         guard holds else { throw .changedSince(row?.changed) }
     }
 }

@@ -18,6 +18,8 @@ package enum RegistryRefusal: Error, Sendable {
     /// It is not what whoever asks believes it to be: it was changed last at that revision, or is
     /// not there (nil).
     case changedSince(UInt64?)
+    /// It is there already, where it was to be made; the revision that changed it last.
+    case exists(UInt64)
     /// It is an operator's to do; a sentence.
     case forbidden(String)
     /// The tenant has another name since lately.
@@ -88,6 +90,18 @@ package struct Registry: Sendable {
         }
     }
 
+    /// Everything of some tenants, all of one revision; without a document where there is none of
+    /// a name.
+    func tenants(named names: [String]) async throws(StoreError) -> [RegisteredTenant] {
+        var tenants: [String: RegisteredTenant] = [:]
+        for name in names { tenants[name] = RegisteredTenant(name: name, keys: self.keys) }
+        for row in try await self.store.rows(prefixes: names.map { RegistryKey.tenant($0) }) {
+            guard let owner = RegistryKey.tenant(of: row.key) else { continue }
+            tenants[String(owner)]?.take(row)
+        }
+        return names.compactMap { tenants[$0] }
+    }
+
     /// Tenants in the order of their keys, behind `name`, at most `limit`.
     package func tenants(
         after name: String?, limit: Int
@@ -143,7 +157,8 @@ package struct Registry: Sendable {
         let reading = after.read(process: process)
         guard let tenant = reading.tenant else { throw .wrong(reading.problems) }
         if let problem = tenant.excessOfNames(file: "tenant/\(name)") { throw .wrong([problem]) }
-        if role != .operator { try Self.hold(tenant, before, process) }
+        let known = before.read(process: process).tenant
+        if role != .operator { try Self.hold(tenant, before, known, process) }
         let home = try await self.homeCondition(of: tenant, process)
         var issued = await self.issuing(for: reading, now: wallClockSeconds())
         if let home { issued.conditions.append(home) }
@@ -153,11 +168,10 @@ package struct Registry: Sendable {
         guard !problems.contains(where: { $0.severity == .error }) else { throw .wrong(problems) }
         let names = tenant.claimedNames
         let older: Set<String>
-        do { older = try await self.names(of: before, process) } catch { throw .store(error) }
+        do { older = try await self.names(of: before, known) } catch { throw .store(error) }
         let coming = names.subtracting(older)
         do throws(RegistryRefusal) {
             var commit = issued
-            let known = before.read(process: process).tenant
             commit.conditions += try await self.conditions(
                 onNamesOf: tenant, before: known, coming: coming,
                 besides: issued.conditions.count, process)
@@ -182,12 +196,13 @@ package struct Registry: Sendable {
 
     /// Refuses what an administrator may not write.
     private static func hold(
-        _ wanted: Configuration.Tenant, _ before: RegisteredTenant, _ process: Configuration
+        _ wanted: Configuration.Tenant, _ before: RegisteredTenant,
+        _ known: Configuration.Tenant?, _ process: Configuration
     ) throws(RegistryRefusal) {
         guard before.document != nil else {
             throw .forbidden("a tenant is made by an operator")
         }
-        guard let known = before.read(process: process).tenant else {
+        guard let known else {
             throw .forbidden("what the registry has of the tenant is wrong, and is to be mended")
         }
         let https = process.admin.https
@@ -208,7 +223,8 @@ package struct Registry: Sendable {
         var before = try await self.current(name, precondition)
         guard let document = before.document else { throw .notFound(name) }
         var names: [String]
-        do { names = try await self.names(of: before, process).sorted() } catch {
+        let known = before.read(process: process).tenant
+        do { names = try await self.names(of: before, known).sorted() } catch {
             throw .store(error)
         }
         // What does not fit into the commit that takes the document out goes before it.
@@ -242,13 +258,13 @@ package struct Registry: Sendable {
     /// Rows of a tenant that go with its document; that, two rows of audit, and its ports, too.
     private static let removedAtOnce = Limits.storeWritesMax - 3 - Limits.portsPerTenantMax
 
-    /// The names that a tenant has; where its document does not tell, because it is wrong, all rows
-    /// of names are looked through.
+    /// The names that a tenant has; where it cannot be read, because its document is wrong, all
+    /// rows of names are looked through.
     private func names(
-        of tenant: RegisteredTenant, _ process: Configuration
+        of tenant: RegisteredTenant, _ read: Configuration.Tenant?
     ) async throws(StoreError) -> Set<String> {
         guard tenant.document != nil else { return [] }
-        if let read = tenant.read(process: process).tenant { return read.claimedNames }
+        if let read { return read.claimedNames }
         let found = try await self.store.collect(prefix: RegistryKey.names) { row -> String? in
             guard row.value.elementsEqual(tenant.name.utf8) else { return nil }
             return String(row.key.description.dropFirst(RegistryKey.names.count))
@@ -325,6 +341,7 @@ package struct Registry: Sendable {
             let isOwn = RegistryKey.tenant(of: key).map { $0 == tenant }
             let isPort = key.description.hasPrefix(RegistryKey.allPorts)
             guard precondition != .none, isOwn ?? !isPort else { return .store(error) }
+            if precondition == .absent, let changed { return .exists(changed) }
             return .changedSince(changed)
         }
         // Whose it is only adds to the sentence.

@@ -125,10 +125,8 @@ package struct RegistrySnapshot: Sendable {
             let changes = commits.flatMap(\.changes)
             let names = Set(changes.compactMap { RegistryKey.tenant(of: $0.key) })
             let ports = changes.filter { $0.key.description.hasPrefix(RegistryKey.allPorts) }
-            var tenants: [RegisteredTenant] = []
-            for name in names.map(String.init) where !refused.contains(name) {
-                tenants.append(try await registry.tenant(name))
-            }
+            let tenants = try await registry.tenants(
+                named: names.map(String.init).filter { !refused.contains($0) })
             try await later.read(registry.store)
             try await self.copy(tenants.filter { !later.tenants.contains($0.name) })
             try await self.copyPorts(ports)
@@ -173,8 +171,9 @@ package struct RegistrySnapshot: Sendable {
     /// Makes the copies of tenants what `tenants` are; those without a document go.
     private func copy(_ tenants: [RegisteredTenant]) async throws(StoreError) {
         var writes: [StoreWrite] = []
-        for tenant in tenants {
-            let older = try await self.registry.tenant(tenant.name).contents
+        let copies = try await self.registry.tenants(named: tenants.map(\.name))
+        for (tenant, copy) in zip(tenants, copies) {
+            let older = copy.contents
             let newer = tenant.document == nil ? [:] : tenant.contents
             for (key, value) in newer where older[key] != value { writes.append(.put(key, value)) }
             for key in older.keys where newer[key] == nil { writes.append(.delete(key)) }
