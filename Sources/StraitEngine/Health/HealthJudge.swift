@@ -28,8 +28,8 @@ struct HealthJudge: ~Copyable {
     private var targets: [HealthTarget?] = []
     private var free: [Int] = []
     private var places: [ObjectIdentifier: Int] = [:]
-    /// Checks that are under way.
-    private var checking = 0
+    /// Checks that are under way, by the tenants' usages.
+    private var budget = HealthCheckBudget<ObjectIdentifier>()
     private var isStopping = false
     private var snapshot: Snapshot?
 
@@ -203,11 +203,12 @@ struct HealthJudge: ~Copyable {
     }
 
     private mutating func check(_ target: HealthTarget, _ place: Int) {
-        guard self.checking < Limits.healthChecksMax else {
+        let payer = ObjectIdentifier(target.service.tenant.usage)
+        guard self.budget.take(for: payer) else {
             target.nextCheck = self.now.advanced(byNanoseconds: Self.delayNanoseconds)
             return
         }
-        self.checking += 1
+        target.payer = payer
         target.number &+= 1
         target.isChecking = true
         target.nextCheck = .never
@@ -232,7 +233,7 @@ struct HealthJudge: ~Copyable {
     }
 
     private mutating func letGo(_ target: HealthTarget) {
-        self.checking -= 1
+        if let payer = target.payer.take() { self.budget.giveBack(payer) }
         target.isChecking = false
         target.deadline = .never
         target.tls = nil

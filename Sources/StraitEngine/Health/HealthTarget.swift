@@ -20,6 +20,8 @@ final class HealthTarget {
     /// Counts checks: an event of one that has ended finds another number.
     var number: UInt32 = 0
     var isChecking = false
+    /// Whose check it is; nil where none is under way.
+    var payer: ObjectIdentifier?
     var deadline = Instant.never
     var connect = ConnectMachine(attemptsMax: 0)
     /// The step of the connect that is under way; none once bytes may go.
