@@ -26,6 +26,13 @@ final class ReadingContext {
     /// Whether one of the problems is an error.
     var hasErrors: Bool { self.problems.contains { $0.severity == .error } }
 
+    /// Whether more errors would not be kept: what only adds some need not be looked at.
+    var hasEnoughErrors: Bool { self.problems.count >= Self.problemsMax && self.errorsAreFull }
+
+    private var errorsAreFull: Bool {
+        self.problems.count { $0.severity == .error } >= Self.problemsMax
+    }
+
     /// Adds a problem.
     func report(
         _ code: ConfigurationProblem.Code, at place: SourcePlace, found: String, expected: String,

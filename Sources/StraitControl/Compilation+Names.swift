@@ -37,19 +37,19 @@ extension Compilation {
         do throws(RouteConflicts) {
             return try before.changed(removing: removed, putting: rules)
         } catch {
+            let places = ConflictPlaces(self.configuration, error.numbers)
             for conflict in error.conflicts {
                 // The side that came second is where the file is wrong; the sentence names the
                 // first too.
                 let party = conflict.second ?? conflict.first
                 let other =
-                    conflict.second == nil ? nil : self.place(of: conflict.first, error.numbers)
+                    conflict.second == nil ? nil : places.place(of: conflict.first)
                 let isWithOthers =
-                    conflict.second.map { self.place(of: $0, error.numbers) == nil || other == nil }
-                    ?? false
+                    conflict.second.map { places.place(of: $0) == nil || other == nil } ?? false
                 self.report(
                     .routeConflict,
-                    self.place(of: party, error.numbers)
-                        ?? self.place(of: conflict.first, error.numbers) ?? self.wholeFile,
+                    places.place(of: party) ?? places.place(of: conflict.first)
+                        ?? self.wholeFile,
                     found: self.masksOthers && isWithOthers
                         ? "a name that is another tenant's, or lies beneath one"
                         : conflict.sentence,
@@ -62,18 +62,6 @@ extension Compilation {
     }
 
     private var wholeFile: SourcePlace { SourcePlace(line: 0, column: 0, path: "") }
-
-    /// Where a side stands; nil where it is not compiled now, but was before.
-    private func place(of party: RouteConflict.Party, _ numbers: RouteNumbers) -> SourcePlace? {
-        switch party {
-        case .tenant(let number):
-            let index = numbers.tenants.firstIndex(of: number)
-            return index.map { self.configuration.tenants[$0].place }
-        case .service(let number):
-            let index = numbers.services.firstIndex(of: number)
-            return index.flatMap { self.services.dropFirst($0).first?.service.place }
-        }
-    }
 
     /// Every service with its tenant, in the order of the rules.
     var services: [(tenant: Configuration.Tenant, service: Configuration.Service)] {
@@ -130,5 +118,29 @@ extension Compilation {
     static func list(_ names: [String]) -> String {
         let shown = names.prefix(3).joined(separator: ", ")
         return names.count > 3 ? shown + " and \(names.count - 3) more" : shown
+    }
+}
+
+/// Where the sides of conflicts stand.
+private struct ConflictPlaces {
+    private var tenants: [Int: SourcePlace] = [:]
+    private var services: [Int: SourcePlace] = [:]
+
+    init(_ configuration: Configuration, _ numbers: RouteNumbers) {
+        let services = configuration.tenants.flatMap(\.services)
+        for (number, tenant) in zip(numbers.tenants, configuration.tenants) {
+            self.tenants[number] = self.tenants[number] ?? tenant.place
+        }
+        for (number, service) in zip(numbers.services, services) {
+            self.services[number] = self.services[number] ?? service.place
+        }
+    }
+
+    /// Nil where it is not compiled now, but was before.
+    func place(of party: RouteConflict.Party) -> SourcePlace? {
+        switch party {
+        case .tenant(let number): self.tenants[number]
+        case .service(let number): self.services[number]
+        }
     }
 }

@@ -241,7 +241,10 @@ struct Compilation {
     let configuration: Configuration
     var files: FileContents
     let now: Timestamp
-    var problems: [ConfigurationProblem] = []
+    /// Errors, and warnings, that are kept; nobody reads more.
+    private static let problemsMax = 1000
+    private(set) var problems: [ConfigurationProblem] = []
+    private var problemCounts: [ConfigurationProblem.Severity: Int] = [:]
     /// By tenant.
     var certificateEnds: [String: [MetricsDirectory.CertificateEnd]] = [:]
     var backlogs: [Int: Int] = [:]
@@ -271,6 +274,8 @@ struct Compilation {
         _ code: ConfigurationProblem.Code, _ place: SourcePlace, found: String, expected: String,
         remedy: String
     ) {
+        guard self.problemCounts[code.severity, default: 0] < Self.problemsMax else { return }
+        self.problemCounts[code.severity, default: 0] += 1
         self.problems.append(
             ConfigurationProblem(
                 code, file: self.configuration.file, place: place, found: found,

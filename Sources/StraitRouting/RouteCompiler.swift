@@ -4,6 +4,9 @@ import StraitCore
 
 /// Compiles one change of rules; used once.
 struct RouteCompiler {
+    /// Contradictions that are told; nobody reads more.
+    private static let conflictsMax = 1000
+
     private let rules: RouteRules
     private var tenants: SlotTable<CompiledRules.Tenant>
     private var services: SlotTable<CompiledRules.Service>
@@ -358,7 +361,7 @@ struct RouteCompiler {
             self.children.add(target, beneath: name[(dot + 1)...])
             return
         }
-        guard raw != target.rawValue else { return }
+        guard raw != target.rawValue, self.conflicts.count < Self.conflictsMax else { return }
         let owner = NameTarget(rawValue: raw)
         let host = escapedText(name.span, bytesMax: HostName.bytesMax)
         self.refuse(
@@ -401,6 +404,7 @@ struct RouteCompiler {
         _ kind: RouteConflict.Kind, _ first: RouteConflict.Party, _ second: RouteConflict.Party?,
         _ sentence: String
     ) {
+        guard self.conflicts.count < Self.conflictsMax else { return }
         self.conflicts.append(
             RouteConflict(kind: kind, first: first, second: second, sentence: sentence))
     }

@@ -36,6 +36,19 @@ import Testing
         }
     }
 
+    @Test("of very many, a thousand are told")
+    func many() throws {
+        let found = try self.conflicts { rules in
+            var service = rules.services[Sample.otherWeb]
+            for number in 0..<2000 {
+                service.name = "s\(number)"
+                service.hosts = [try host("shop.example.org")]
+                rules.services.append(service)
+            }
+        }
+        #expect(found.count == 1000)
+    }
+
     @Test("a host that equals a tenant's own name, its alias or another service's name")
     func hostOfTenant() throws {
         for name in [
