@@ -61,7 +61,8 @@ enum OpenAPIDocument {
     private static let write = """
         {"type":"object","required":["revision","is_new","is_live","milliseconds"],"properties":\
         {"revision":{"type":"integer","minimum":0},"is_new":{"type":"boolean"},\
-        "is_live":{"type":"boolean"},"milliseconds":{"type":"number","minimum":0}}}
+        "is_live":{"type":"boolean"},"milliseconds":{"type":"number","minimum":0},\
+        "remarks":{"type":"array","items":{"type":"string"}}}}
         """
 
     private static let problem = """
@@ -328,7 +329,7 @@ extension APIOperation {
             answers: [
                 Answer(
                     status: 200, sentence: "It.",
-                    schema: #"{"type":"object","required":["tenant","problems"]}"#)
+                    schema: #"{"type":"object","required":["tenant","problems","remarks"]}"#)
             ] + Answer.refusals(404, 410, 422, 503)),
         APIOperation(
             method: "PUT", path: "/v1/tenants/{name}", sentence: "Makes or changes a tenant.",

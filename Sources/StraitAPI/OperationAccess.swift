@@ -51,10 +51,8 @@ extension APIOperation {
         guard let path else { return .anyone }
         if Self.open.contains(path) { return .anyone }
         if Self.scoped.contains(path) { return .scoped }
-        // What tenants are called is the operators' to say; and problems name other tenants.
-        if ["rename", "problems"].contains(where: { path == "/v1/tenants/{name}/\($0)" }) {
-            return .operators
-        }
+        // What tenants are called is the operators' to say.
+        if path == "/v1/tenants/{name}/rename" { return .operators }
         return path == "/v1/tenants/{name}" || path.hasPrefix("/v1/tenants/{name}/")
             ? .ofTenant : .operators
     }

@@ -30,6 +30,10 @@ extension AdminAPI {
                     detail: "after is a port, limit a number from 1 to \(Limits.storePageRowsMax)")
             }
             let answer = try await control.ports(after: after, limit: limit, of: tenant)
+            // One that has gone has ports in quarantine.
+            if let tenant, answer.ports.isEmpty, after == 0 {
+                try await control.checkThere(tenant)
+            }
             return Response(
                 status: .ok, headers: [.contentType: "application/json"],
                 body: ResponseBody(

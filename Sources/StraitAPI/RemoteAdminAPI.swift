@@ -48,12 +48,11 @@ package struct RemoteAdminAPI: Service {
             guard certificates.keep(certificate, of: channel) else { return false }
             Task {
                 // Who is nobody is told so, where it asks at once; and then makes room.
-                let caller = try? await api.control.caller(certificateDER: certificate)
-                guard let caller, certificates.isWelcome(caller, by: channel) else {
-                    channel.eventLoop.scheduleTask(in: TimeAmount(Limits.adminFarewell)) {
-                        channel.close(promise: nil)
-                    }
+                guard (try? await api.control.caller(certificateDER: certificate)) == nil else {
                     return
+                }
+                channel.eventLoop.scheduleTask(in: TimeAmount(Limits.adminFarewell)) {
+                    channel.close(promise: nil)
                 }
             }
             return true
@@ -87,11 +86,12 @@ package struct RemoteAdminAPI: Service {
     }
 }
 
-/// What connections have shown, while they are open: bounded for each certificate and each tenant,
-/// so that nobody keeps others out.
+/// What connections have shown, while they are open: bounded for each certificate, each tenant, and
+/// all tenants, so that nobody keeps others out, and operators find room.
 private final class ShownCertificates: Sendable {
     private struct Shown {
         var certificate: [UInt8]
+        /// Whose administrator it says to be, as a withdrawn one does, too; nil: an operator.
         var tenant: String?
     }
 
@@ -101,13 +101,21 @@ private final class ShownCertificates: Sendable {
         self.state.withLock { $0[connection]?.certificate }
     }
 
-    /// False where the certificate has as many connections as it may.
+    /// False where the certificate, or its tenant, or tenants, have as many connections as they
+    /// may: it is closed before it has taken anything from anybody.
     func keep(_ certificate: [UInt8], of channel: any Channel) -> Bool {
+        guard let role = Caller.Role.claimed(certificateDER: certificate) else { return false }
         let connection = ObjectIdentifier(channel)
         let isKept = self.state.withLock { state in
             let open = state.values.count { $0.certificate == certificate }
             guard open < Limits.adminConnectionsPerCertificateMax else { return false }
-            state[connection] = Shown(certificate: certificate)
+            if let tenant = role.tenant {
+                let others = state.values.compactMap(\.tenant)
+                guard others.count < Limits.adminConnectionsOfTenantsMax,
+                    others.count(where: { $0 == tenant }) < Limits.adminConnectionsPerTenantMax
+                else { return false }
+            }
+            state[connection] = Shown(certificate: certificate, tenant: role.tenant)
             return true
         }
         guard isKept else { return false }
@@ -115,17 +123,6 @@ private final class ShownCertificates: Sendable {
             self.state.withLock { _ = $0.removeValue(forKey: connection) }
         }
         return true
-    }
-
-    /// False where the caller's tenant has as many connections as it may.
-    func isWelcome(_ caller: Caller, by channel: any Channel) -> Bool {
-        guard let tenant = caller.tenant else { return true }
-        return self.state.withLock { state in
-            let open = state.values.count { $0.tenant == tenant }
-            guard open < Limits.adminConnectionsPerTenantMax else { return false }
-            state[ObjectIdentifier(channel)]?.tenant = tenant
-            return true
-        }
     }
 }
 

@@ -43,7 +43,8 @@ extension AdminAPI {
             try await Self.answer {
                 try Self.json(
                     try await control.problems(
-                        ofTenant: try context.parameters.require("name")))
+                        ofTenant: try context.parameters.require("name"),
+                        as: try context.caller.role))
             }
         }
         router.put("/v1/tenants/{name}") { request, context in

@@ -64,7 +64,7 @@ extension Configuration.Tenant {
 
 extension PortKind {
     /// What is spoken there, where the name of the kind says it; tunnels come later.
-    fileprivate var serviceProtocol: ServiceProtocol? {
+    var serviceProtocol: ServiceProtocol? {
         switch self {
         case .ssh: .ssh
         case .kube: .kubernetes

@@ -59,8 +59,13 @@ extension Limits {
     package static let adminConnectionsPerCertificateMax = 8
     /// Connections that the administrators of one tenant have to it.
     ///
-    /// Beyond: closed, after ``adminFarewell``.
+    /// Beyond: closed.
     package static let adminConnectionsPerTenantMax = 16
+    /// Connections that the administrators of all tenants have to it: operators find room in
+    /// ``adminConnectionsMax`` whatever those do.
+    ///
+    /// Beyond: closed.
+    package static let adminConnectionsOfTenantsMax = 48
     /// How long a connection stays that is nobody's, so that it is told why.
     package static let adminFarewell = Duration.seconds(1)
 }

@@ -93,6 +93,22 @@ package struct OperatorIdentity: Hashable, Sendable, CustomStringConvertible {
         self.commonName = try Self.commonName(of: certificate)
     }
 
+    /// What a certificate that was verified with an installation's authority says, whichever
+    /// installation that is, and whether it was withdrawn or not; nil: nothing that counts.
+    package static func claimedRole(certificateDER: [UInt8]) -> Role? {
+        do {
+            let certificate = try readCertificate(certificateDER, what: "the client certificate")
+            guard
+                case .uniformResourceIdentifier(let uri)? =
+                    try certificate.extensions.subjectAlternativeNames?.first
+            else { return nil }
+            let host = uri.dropFirst("strait://".count).prefix { $0 != "/" }
+            return try HostName(String(host)).map { try Self.role(uri: uri, installation: $0) }
+        } catch {
+            return nil  // what cannot be read says nothing
+        }
+    }
+
     /// As it stands in the certificate.
     package var uri: String { Self.uri(of: self.role, installation: self.installation) }
 

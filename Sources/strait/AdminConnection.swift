@@ -32,7 +32,15 @@ struct AdminOptions: ParsableArguments {
     /// - Throws: ``CommandFailure`` where it is no place, or nobody can ask there.
     func endpoint() throws(CommandFailure) -> AdminEndpoint {
         let text = self.admin ?? Self.defaultPlace
-        guard text.contains("://") else { return .unix(path: URL(fileURLWithPath: text).path) }
+        guard text.contains("://") else {
+            guard self.identity == nil else {
+                throw CommandFailure(
+                    .usage,
+                    "--identity is for --admin https://HOST:PORT; who asks at \(text), a socket, "
+                        + "is an operator")
+            }
+            return .unix(path: URL(fileURLWithPath: text).path)
+        }
         guard let (host, port) = AdminEndpoint.parse(text) else {
             throw CommandFailure(
                 .usage, "\(text) is no router; write https://HOST:PORT, or a socket's path")

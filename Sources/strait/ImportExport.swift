@@ -175,24 +175,33 @@ struct ImportCommand: ParsableCommand {
             throw CommandFailure(.refused, "\(self.file) was not read; nothing was changed")
         }
         var answer = Answer()
+        // First, and nothing without it: what came before it would keep it out for good.
+        if let installation = state.item("installation") {
+            let isTaken = try self.put(
+                "/v1/state/installation", installation.json, "installation", &answer)
+            guard isTaken else {
+                throw CommandFailure(
+                    .refused,
+                    "the installation's authority was refused, so nothing was changed; without "
+                        + "`installation` in \(self.file), tenants get certificates of the one "
+                        + "that is here")
+            }
+            answer.count(true, of: 1)
+        }
         for region in state.items("regions") {
             let name = region.text("name") ?? ""
             let isTaken = try self.put(
                 "/v1/regions/\(AdminOptions.escaped(name))", region.json, "region \(name)", &answer)
             answer.count(isTaken, of: 1)
         }
-        if let installation = state.item("installation") {
-            let isTaken = try self.put(
-                "/v1/state/installation", installation.json, "installation", &answer)
-            answer.count(isTaken, of: 1)
-        }
         try self.putPorts(state.items("ports"), &answer)
         try self.putTenants(state, &answer)
+        let taken = self.write.dryRun ? "would be taken" : "taken"
         try self.format.write(answer) { answer in
             """
-            \(answer.taken) tenants taken, \(answer.refused) refused; \
-            \(answer.othersTaken) regions, ports and authorities taken, \
-            \(answer.othersRefused) refused; revision \(answer.revision)
+            tenants: \(answer.taken) \(taken), \(answer.refused) refused; regions, ports and \
+            authorities: \(answer.othersTaken) \(taken), \(answer.othersRefused) refused; \
+            revision \(answer.revision)
 
             """
         }

@@ -120,5 +120,30 @@ extension RegistryWrite {
             ? "live on all workers after \(self.milliseconds) ms"
             : "not live on all workers yet (strait status)"
         return "\(what): revision \(self.revision) \(live)\n"
+            + (self.remarks ?? []).map { "  note: \($0)\n" }.joined()
+    }
+}
+
+extension TenantDocument {
+    /// Sets keys as `--key KEY=JSON` names them.
+    mutating func setKeys(_ texts: [String]) throws {
+        for text in texts {
+            let parts = text.split(separator: "=", maxSplits: 1).map(String.init)
+            guard parts.count == 2 else {
+                throw CommandFailure(.usage, "--key \(text): write KEY=JSON")
+            }
+            try self.setKey(parts[0], parts[1])
+        }
+    }
+
+    mutating func setKey(_ key: String, _ json: String) throws {
+        let value: TenantDocument
+        do throws(JSONProblem) {
+            value = try TenantDocument(json: Array(json.utf8))
+        } catch {
+            throw CommandFailure(
+                .usage, "--key \(key): no JSON; \(error.expected) expected at \(error.column)")
+        }
+        try self.set(key, to: value)
     }
 }

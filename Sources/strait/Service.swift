@@ -191,16 +191,7 @@ struct ServiceKeys: ParsableArguments {
     }
 
     func apply(to service: inout TenantDocument) throws {
-        func set(_ key: String, _ json: String) throws {
-            let value: TenantDocument
-            do throws(JSONProblem) {
-                value = try TenantDocument(json: Array(json.utf8))
-            } catch {
-                throw CommandFailure(
-                    .usage, "--key \(key): no JSON; \(error.expected) expected at \(error.column)")
-            }
-            try service.set(key, to: value)
-        }
+        func set(_ key: String, _ json: String) throws { try service.setKey(key, json) }
         if let serviceProtocol { try set("protocol", JSONString.quoted(serviceProtocol)) }
         if let mode { try set("mode", JSONString.quoted(mode)) }
         if !self.upstreams.isEmpty {
@@ -209,12 +200,6 @@ struct ServiceKeys: ParsableArguments {
         }
         if !self.hosts.isEmpty { try service.set("hosts", to: TenantDocument.list(self.hosts)) }
         if let isDefault = self.default { try set("default", "\(isDefault)") }
-        for text in self.key {
-            let parts = text.split(separator: "=", maxSplits: 1).map(String.init)
-            guard parts.count == 2 else {
-                throw CommandFailure(.usage, "--key \(text): write KEY=JSON")
-            }
-            try set(parts[0], parts[1])
-        }
+        try service.setKeys(self.key)
     }
 }

@@ -90,11 +90,12 @@ struct TenantCommand: ParsableCommand {
             try self.format.write(answer) { answer in
                 let lines =
                     answer.problems.map(\.text) + (answer.ports.map { ["ports: \($0)"] } ?? [])
+                    + answer.remarks
                 return lines.isEmpty
                     ? "tenant \(answer.tenant): all of it is live\n"
                     : lines.joined(separator: "\n") + "\n"
             }
-            guard answer.problems.isEmpty, answer.ports == nil else {
+            guard answer.problems.isEmpty, answer.ports == nil, answer.remarks.isEmpty else {
                 throw CommandFailure(.refused)
             }
         }
@@ -116,6 +117,11 @@ struct TenantCommand: ParsableCommand {
         @Option(help: "New connections in each second; 0 is no limit.")
         var newConnectionsPerSecond: Int?
 
+        @Option(
+            help: ArgumentHelp(
+                "Any key of a tenant, as JSON: client_ca='[\"users\"]'.", valueName: "key=json"))
+        var key: [String] = []
+
         func apply(to document: inout TenantDocument) throws {
             if !self.domains.isEmpty {
                 try document.set("domains", to: TenantDocument.list(self.domains))
@@ -125,6 +131,7 @@ struct TenantCommand: ParsableCommand {
                 ("connections", self.connections),
                 ("new_connections_per_second", self.newConnectionsPerSecond),
             ].compactMap { name, value in value.map { (name: name, json: "\($0)") } }
+            try document.setKeys(self.key)
             guard !limits.isEmpty else { return }
             var all = try document.item("limits") ?? TenantDocument(keys: [])
             for limit in limits {

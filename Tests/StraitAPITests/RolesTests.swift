@@ -155,7 +155,7 @@ private struct Remote: Sendable {
         scoped   GET /v1/top
         scoped   GET /v1/names
         operator POST /v1/tenants/{name}/rename
-        operator GET /v1/tenants/{name}/problems
+        tenant   GET /v1/tenants/{name}/problems
         operator GET /v1/regions
         operator GET /v1/regions/{name}
         operator PUT /v1/regions/{name}
@@ -291,6 +291,7 @@ private struct Remote: Sendable {
             service("tcp://[64:ff9b::7f00:1]:80"), service("tcp://[2002:7f00:1::]:80"),
             service("tcp://[::ffff:0:127.0.0.1]:80"), service("tcp://[fec0::1]:80"),
             service("tcp://[fd00:ec2::254]:80"), service("tcp://100.100.100.200:80"),
+            service("tcp://168.63.129.16:80"),
             service("tcp://10.1.2.3:80", host: "*.com"),
             service("tcp://10.1.2.3:80", host: "localhost"),
             service("tcp://10.1.2.3:80", host: "*.example.com"),
@@ -318,6 +319,8 @@ private struct Remote: Sendable {
         #expect(try await put(both).status == 200)
         let moved = local.replacing(#""name":"www""#, with: #""name":"web""#)
         #expect(try await put(moved).status == 403, "it is not another service's to use")
+        let opened = local.replacing("passthrough", with: "terminate")
+        #expect(try await put(opened).status == 403, "nor is it to be opened here")
         // Conflicts do not tell whose a name is.
         let beta = service("tcp://10.1.2.3:80", host: "shop.example.net")
             .replacing("www", with: "shop")

@@ -30,7 +30,7 @@ import Testing
         let name = try #require(HostName("db.internal"))
         let addresses = ["192.0.2.7", "203.0.113.7", "198.51.100.1", "192.0.2.8"]
             .compactMap { IPAddress($0) }
-        for (port, count) in [(443, 1), (8443, 2), (11_005, 1), (8080, 4), (11_010, 4)] {
+        for (port, count) in [(443, 1), (8443, 1), (11_005, 1), (8080, 3), (11_010, 3)] {
             let json = """
                 {"name":"acme","domains":["acme.example.com"],"services":[{"name":"www",\
                 "protocol":"web","mode":"passthrough","upstreams":[{"address":\

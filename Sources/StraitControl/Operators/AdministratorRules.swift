@@ -79,10 +79,9 @@ enum AdministratorRules {
                 // What an operator has led there stays as it is, whole.
                 let isAsBefore =
                     known?.serviceProtocol == service.serviceProtocol
-                    && known?.health == service.health
-                    && known?.upstreams.contains {
-                        $0.target == upstream.target && $0.proxyHeader == upstream.proxyHeader
-                    } == true
+                    && known?.health == service.health && known?.mode == service.mode
+                    && known?.clientCertificate == service.clientCertificate
+                    && known?.upstreams.contains { $0.isAlike(upstream) } == true
                 guard !isAsBefore else { continue }
                 return "services[\(service.name)].upstreams: \(upstream.target) \(reason)"
             }
@@ -117,11 +116,29 @@ enum AdministratorRules {
             if address.staysWithin {
                 "is the router's machine, or beside it"
             } else {
-                own.contains(address, port) ? "is the router itself" : nil
+                own.contains(address, port) ? "is the router, or its machine" : nil
             }
         // What it leads to is judged each time it is looked up.
         case .name: nil
         }
+    }
+}
+
+extension Configuration.Upstream {
+    /// Whether it is reached, and verified, as another is.
+    fileprivate func isAlike(_ other: Self) -> Bool {
+        func paths(_ files: Configuration.CertificateFiles?) -> [String]? {
+            files.map { [$0.chain.path, $0.key.path] }
+        }
+        func authority(_ tls: TLS?) -> String? {
+            if case .file(let file)? = tls?.authorities { file.path } else { nil }
+        }
+        return self.target == other.target && self.proxyHeader == other.proxyHeader
+            && (self.tls == nil) == (other.tls == nil)
+            && self.tls?.serverName == other.tls?.serverName
+            && self.tls?.verifies == other.tls?.verifies
+            && authority(self.tls) == authority(other.tls)
+            && paths(self.tls?.certificate) == paths(other.tls?.certificate)
     }
 }
 
@@ -139,24 +156,34 @@ extension IPAddress {
     /// tell machines their secrets), unspecified and multicast (RFC 6890); also within IPv6.
     var staysWithin: Bool {
         if self.isLoopback || !self.isUnicast { return true }
-        // 169.254.0.0/16, and where one cloud has its metadata outside of it.
-        if self.isIPv4 {
-            return self.v4Bits >> 16 == 0xA9FE || self == IPAddress("100.100.100.200")
-        }
-        // fe80::/10, fec0::/10, Teredo, and another cloud's metadata.
-        if [0x3FA, 0x3FB].contains(self.high >> 54) || self.high >> 32 == 0x2001_0000
-            || self == IPAddress("fd00:ec2::254")
-        {
+        if Self.metadata.contains(self) { return true }
+        // 169.254.0.0/16.
+        if self.isIPv4 { return self.v4Bits >> 16 == 0xA9FE }
+        // fe80::/10, fec0::/10, Teredo.
+        if [0x3FA, 0x3FB].contains(self.high >> 54) || self.high >> 32 == 0x2001_0000 {
             return true
         }
-        // 2002:a.b.c.d::, and addresses of IPv4 at the end: ::a.b.c.d, ::ffff:0:a.b.c.d,
-        // 64:ff9b::a.b.c.d and 64:ff9b:1::a.b.c.d.
+        return self.carriedIPv4?.staysWithin ?? false
+    }
+
+    /// Where clouds have their metadata outside of what is link-local: Alibaba, Azure, Oracle;
+    /// Amazon, Google, Scaleway.
+    private static let metadata = Set(
+        [
+            "100.100.100.200", "168.63.129.16", "192.0.0.192", "fd00:ec2::254", "fd20:ce::254",
+            "fd00:42::42",
+        ].compactMap { IPAddress($0) })
+
+    /// The address of IPv4 that one of IPv6 leads to: 2002:a.b.c.d::, ::a.b.c.d,
+    /// ::ffff:0:a.b.c.d, 64:ff9b::a.b.c.d and 64:ff9b:1::a.b.c.d; nil where there is none.
+    var carriedIPv4: IPAddress? {
+        guard !self.isIPv4 else { return nil }
         if self.high >> 48 == 0x2002 {
-            return IPAddress(v4: UInt32(truncatingIfNeeded: self.high >> 16)).staysWithin
+            return IPAddress(v4: UInt32(truncatingIfNeeded: self.high >> 16))
         }
         let carriesIPv4 =
             (self.high == 0 && [0, 0xFFFF_0000].contains(self.low >> 32))
             || self.high >> 32 == 0x0064_FF9B
-        return carriesIPv4 && IPAddress(v4: UInt32(truncatingIfNeeded: self.low)).staysWithin
+        return carriesIPv4 ? IPAddress(v4: UInt32(truncatingIfNeeded: self.low)) : nil
     }
 }

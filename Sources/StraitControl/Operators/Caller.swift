@@ -124,8 +124,15 @@ extension Caller.Role {
         }
     }
 
+    /// What a verified certificate says of itself; nil: nothing that counts.
+    ///
+    /// It may be withdrawn: this bounds what it takes, and grants nothing.
+    package static func claimed(certificateDER: [UInt8]) -> Caller.Role? {
+        OperatorIdentity.claimedRole(certificateDER: certificateDER).map { Caller.Role($0) }
+    }
+
     /// The only tenant that it concerns; nil: all.
-    var tenant: String? {
+    package var tenant: String? {
         if case .tenantAdministrator(let tenant) = self { tenant } else { nil }
     }
 }

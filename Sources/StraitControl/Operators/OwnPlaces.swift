@@ -9,6 +9,7 @@ internal import StraitRouting
 /// The router's own addresses, each with the ports that it has there.
 struct OwnPlaces: Sendable {
     private var ports: [IPAddress: PortSet] = [:]
+    private let interfaces: Set<IPAddress>
 
     /// - Parameters:
     ///   - configuration: Says what is listened on.
@@ -26,7 +27,7 @@ struct OwnPlaces: Sendable {
             if any.contains(address) { everywhere.formUnion(ports) }
             all.formUnion(ports)
         }
-        for address in interfaces { self.ports[address] = everywhere }
+        self.interfaces = Set(interfaces)
         for (address, ports) in bound {
             self.ports[address, default: everywhere].formUnion(ports)
         }
@@ -36,8 +37,10 @@ struct OwnPlaces: Sendable {
         }
     }
 
-    /// Whether who dials there may reach this router.
+    /// Whether who dials there may reach this router, or its machine.
     func contains(_ address: IPAddress, _ port: UInt16) -> Bool {
-        self.ports[address]?.contains(port) ?? false
+        [address, address.carriedIPv4].compactMap { $0 }.contains { address in
+            self.interfaces.contains(address) || self.ports[address]?.contains(port) ?? false
+        }
     }
 }

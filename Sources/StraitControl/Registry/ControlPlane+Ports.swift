@@ -342,9 +342,18 @@ extension ControlPlane {
         let now = wallClockNanoseconds() / 1_000_000_000
         var found = ports.list(after: after, limit: limit, tenant: tenant, now: now)
         for index in found.ports.indices {
-            found.ports[index].whyClosed = self.portSockets?.closed[found.ports[index].port]
+            found.ports[index].whyClosed =
+                self.portSockets?.closed[found.ports[index].port]
+                ?? self.whyIdle(found.ports[index])
         }
         return PortsAnswer(ports: found.ports, next: found.hasMore ? found.ports.last?.port : nil)
+    }
+
+    private func whyIdle(_ listing: PortListing) -> String? {
+        guard let tables = self.live?.tables, let kind = PortKind(listing.kind),
+            let tenant = tables.routes.tenantNumber(named: listing.tenant)
+        else { return nil }
+        return tables.whyIdle(listing.port, kind, of: tenant)?.text
     }
 
     private static let noPorts = "tenants have no ports of their own: the file has no `ports`"

@@ -17,13 +17,18 @@ package struct RegistryWrite: Codable, Hashable, Sendable {
     package var isLive: Bool
     /// From the request to that.
     package var milliseconds: Double
+    /// What is no error, and yet hardly what the tenant wants; nil: nothing.
+    package var remarks: [String]?
 
     /// See the properties.
-    package init(revision: UInt64, isNew: Bool, isLive: Bool, milliseconds: Double) {
+    package init(
+        revision: UInt64, isNew: Bool, isLive: Bool, milliseconds: Double, remarks: [String]? = nil
+    ) {
         self.revision = revision
         self.isNew = isNew
         self.isLive = isLive
         self.milliseconds = milliseconds
+        self.remarks = remarks
     }
 }
 
@@ -35,6 +40,8 @@ package struct TenantProblemsAnswer: Codable, Hashable, Sendable {
     package var problems: [ProblemAnswer]
     /// Why it does not get the ports that it wants; nil where it has them.
     package var ports: String?
+    /// What is no error, and yet hardly what the tenant wants.
+    package var remarks: [String]
 }
 
 /// How far a write goes before it is answered.
@@ -98,6 +105,8 @@ extension ControlPlane {
         var write = await self.written(revision, isNew: isNew, since: begin, manner)
         // Another tenant's change, committed since this one was tried, can be in its way.
         if self.registryFacts.refused[name] != nil { write.isLive = false }
+        let remarks = self.remarks(onTenant: name)
+        if manner == .live, !remarks.isEmpty { write.remarks = remarks }
         return write
     }
 
@@ -118,10 +127,31 @@ extension ControlPlane {
 
     /// What keeps a tenant's rows, or its ports, from being live on this router.
     ///
+    /// - Parameters:
+    ///   - name: The tenant's.
+    ///   - role: An administrator is not told of rows, as what is wrong there names others.
+    /// - Returns: All of it; nothing in it where all is live.
     /// - Throws: ``RegistryRefusal`` where there is no such tenant, or nobody can say.
     package func problems(
-        ofTenant name: String
+        ofTenant name: String, as role: Caller.Role = .operator
     ) async throws(RegistryRefusal) -> TenantProblemsAnswer {
+        try await self.checkThere(name)
+        let refusal = self.portFacts.refused[name].map { "\($0.refusal)" }
+        let wanting = self.portFacts.wanting[name].map { _ in
+            self.portFacts.failure ?? "they are being leased"
+        }
+        let problems = self.registryFacts.refused[name, default: []].map { ProblemAnswer($0) }
+        var remarks = self.remarks(onTenant: name)
+        if role != .operator, !problems.isEmpty {
+            remarks.insert("its rows cannot be used as they are; operators are told why", at: 0)
+        }
+        return TenantProblemsAnswer(
+            tenant: name, problems: role == .operator ? problems : [], ports: refusal ?? wanting,
+            remarks: remarks)
+    }
+
+    /// - Throws: ``RegistryRefusal`` where the registry has no tenant of that name.
+    package func checkThere(_ name: String) async throws(RegistryRefusal) {
         let registry = try self.registryAndLive().0
         let row: StoredRow?
         do throws(StoreError) {
@@ -130,14 +160,6 @@ extension ControlPlane {
             throw .store(error)
         }
         guard row != nil else { throw await registry.missing(name) }
-        let refusal = self.portFacts.refused[name].map { "\($0.refusal)" }
-        let wanting = self.portFacts.wanting[name].map { _ in
-            self.portFacts.failure ?? "they are being leased"
-        }
-        return TenantProblemsAnswer(
-            tenant: name,
-            problems: self.registryFacts.refused[name, default: []].map { ProblemAnswer($0) },
-            ports: refusal ?? wanting)
     }
 
     /// How the registry and what is live of it stand; nil without one.

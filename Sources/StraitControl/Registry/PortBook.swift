@@ -78,7 +78,7 @@ package struct PortListing: Codable, Hashable, Sendable {
     package var kind: String
     /// When the quarantine ends, RFC 3339.
     package var until: String?
-    /// Why this router could not open it; nil where it is open, or leads nowhere.
+    /// Why nobody answers there on this router; nil where somebody does.
     package var whyClosed: String?
 }
 
