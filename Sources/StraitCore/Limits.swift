@@ -116,14 +116,12 @@ package enum Limits {
     ///
     /// Beyond: an alert, which costs no cryptography.
     package static let refusalHandshakesPerSecondMax = 10
-    /// TLS handshake steps in a turn of the loop that has some; an established relay waits for no
-    /// more than these.
+    /// TLS handshake steps per turn of the loop; an established relay waits for no more than these.
     ///
-    /// It is every other turn where connections that are being made wait, too.
     /// A step that signs takes 0.3 ms; two a turn cost the 99th percentile of others 0.2 ms more
     /// (workload `flood` in Benchmarks).
     package static let handshakeStepsPerTurn = 1
-    /// What connections that are being made have of a turn without handshakes.
+    /// What connections that are being made have of a turn, besides a handshake's step.
     ///
     /// Beyond: the next turn, after messages that came meanwhile; one tenant after the other.
     package static let setupNanosecondsPerTurn: UInt64 = 200_000

@@ -41,8 +41,6 @@ struct Worker: ~Copyable {
     var now = monotonicNow()
     /// Connections whose handshake has something to do: fair by tenant, oldest first.
     var handshakes = FairQueue<ObjectIdentifier?, SlabToken>()
-    /// Whether what is new had a turn of handshakes last.
-    var handshakesWereLast = false
     /// The turn's events of what is not established.
     var others: [Int] = []
     /// Events of connections that are being made, for which a turn had no time: fair by tenant.
@@ -114,7 +112,8 @@ struct Worker: ~Copyable {
             for event in 0..<count where !self.dispatchRelay(self.poller.event(event)) {
                 self.others.append(event)
             }
-            self.runNew()
+            self.runSetups()
+            self.runHandshakes()
             self.runBulk()
             self.runUnfinished()
             self.runHeld()
@@ -160,42 +159,23 @@ struct Worker: ~Copyable {
         return true
     }
 
-    /// Serves the turn's other events; then goes on either with connections that are being made or
-    /// with handshakes, every other turn where both wait: what is established comes between.
-    private mutating func runNew() {
-        let isSetup = !self.others.isEmpty || !self.setups.isEmpty
-        let isForHandshakes = !self.handshakes.isEmpty && !(isSetup && self.handshakesWereLast)
-        self.handshakesWereLast = isForHandshakes
-        for event in self.others.indices {
-            let event = self.poller.event(self.others[event])
-            switch EventToken(rawValue: event.token).target {
-            case .mailbox:
-                for command in self.mailboxes[self.index].takeAll() { self.obey(command) }
-            // Who waits to be accepted is told of again.
-            case .listener(let id): if !isForHandshakes { self.accept(listener: id) }
-            case .connection: continue
-            }
-        }
-        if isForHandshakes {
-            for event in self.others.indices {
-                self.dispatchSetup(self.poller.event(self.others[event]), until: nil)
-            }
-            self.runHandshakes()
-        } else if isSetup {
-            self.runSetups()
+    private mutating func dispatchListener(_ event: (token: UInt64, readiness: Readiness)) {
+        switch EventToken(rawValue: event.token).target {
+        case .mailbox:
+            for command in self.mailboxes[self.index].takeAll() { self.obey(command) }
+        case .listener(let id): self.accept(listener: id)
+        case .connection: return
         }
     }
 
-    /// Notes an event of a connection that is being made, and serves it unless it is too late for
-    /// that in this turn; nil: it is.
     private mutating func dispatchSetup(
-        _ event: (token: UInt64, readiness: Readiness), until end: Instant?
+        _ event: (token: UInt64, readiness: Readiness), until end: Instant
     ) {
         guard case .connection(let token, let side) = EventToken(rawValue: event.token).target,
             let index = self.index(of: token)
         else { return }
         self.note(index, side, event.readiness)
-        guard let end, self.setups.isEmpty, monotonicNow() < end else {
+        guard self.setups.isEmpty, monotonicNow() < end else {
             let connection = self.connections.reference(index)
             guard !connection.value[side].waitsForSetup else { return }
             connection.value[side].waitsForSetup = true
@@ -204,9 +184,13 @@ struct Worker: ~Copyable {
         self.advance(index, because: side)
     }
 
-    /// Goes on with connections that are being made for as long as a turn has for that, however
-    /// long the established ones took: one at least.
+    /// Serves the turn's other events, and goes on with connections that are being made, for as
+    /// long as a turn has for that, however long the established ones took: one at least.
     private mutating func runSetups() {
+        guard !self.others.isEmpty || !self.setups.isEmpty else { return }
+        for event in self.others.indices {
+            self.dispatchListener(self.poller.event(self.others[event]))
+        }
         // Who has been accepted takes nothing from those that were accepted before.
         let end = monotonicNow().advanced(byNanoseconds: Limits.setupNanosecondsPerTurn)
         for event in self.others.indices {
