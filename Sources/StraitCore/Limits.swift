@@ -116,6 +116,16 @@ package enum Limits {
     ///
     /// Beyond: an alert, which costs no cryptography.
     package static let refusalHandshakesPerSecondMax = 10
+    /// Events of established connections that are served as they come.
+    ///
+    /// Beyond: one tenant after the other.
+    package static let relaysUnqueuedMax = 4
+    /// What established connections with small messages have of a turn before others go on.
+    ///
+    /// Beyond: the next turn.
+    package static let relayNanosecondsPerTurn: UInt64 = 2_000_000
+    /// How long they are served before epoll is asked for newer messages.
+    package static let relayNanosecondsPerLook: UInt64 = 200_000
     /// TLS handshake steps per turn of the loop; an established relay waits for no more than these.
     ///
     /// A step that signs takes 0.3 ms; two a turn cost the 99th percentile of others 0.2 ms more

@@ -1,8 +1,8 @@
 // One thread, one loop, and all that it owns. Born on its thread; nothing of it leaves but reports.
 //
-// A turn: wait for events, bring each established connection as far as it goes, then for a while
-// those that are being made, a handshake step, large reads, timers, commands. What a connection
-// does in each phase stands in Phases/.
+// A turn: wait for events, bring established connections as far as they go, one tenant after the
+// other, then for a while those that are being made, a handshake step, large reads, timers,
+// commands. What a connection does in each phase stands in Phases/.
 
 internal import StraitCore
 internal import StraitPosix
@@ -41,8 +41,10 @@ struct Worker: ~Copyable {
     var now = monotonicNow()
     /// Connections whose handshake has something to do: fair by tenant, oldest first.
     var handshakes = FairQueue<ObjectIdentifier?, SlabToken>()
+    /// Established connections that something happened to: fair by tenant, oldest first.
+    var relays = FairQueue<ObjectIdentifier?, SlabToken>()
     /// The turn's events of what is not established.
-    var others: [Int] = []
+    var others: [(token: UInt64, readiness: Readiness)] = []
     /// Events of connections that are being made, for which a turn had no time: fair by tenant.
     var setups = FairQueue<ObjectIdentifier?, UInt64>()
     /// Relays with large reads: behind the small messages of a turn, fair by tenant.
@@ -109,9 +111,8 @@ struct Worker: ~Copyable {
             self.now = woken
             // What is established goes first, whatever is being made meanwhile.
             self.others.removeAll(keepingCapacity: true)
-            for event in 0..<count where !self.dispatchRelay(self.poller.event(event)) {
-                self.others.append(event)
-            }
+            self.takeEvents(count, isRepeated: false)
+            self.runRelays()
             self.runSetups()
             self.runHandshakes()
             self.runBulk()
@@ -132,8 +133,8 @@ struct Worker: ~Copyable {
     }
 
     private func waitMilliseconds() -> Int32 {
-        if !self.handshakes.isEmpty || !self.unfinished.isEmpty || !self.bulk.isEmpty
-            || !self.setups.isEmpty
+        if !self.relays.isEmpty || !self.setups.isEmpty || !self.handshakes.isEmpty
+            || !self.bulk.isEmpty || !self.unfinished.isEmpty
         {
             return 0
         }
@@ -148,15 +149,47 @@ struct Worker: ~Copyable {
         return Int32(clamping: (nanoseconds + 999_999) / 1_000_000)
     }
 
-    /// Serves an event of what is established; false where it is of something else.
-    private mutating func dispatchRelay(_ event: (token: UInt64, readiness: Readiness)) -> Bool {
-        guard case .connection(let token, let side) = EventToken(rawValue: event.token).target,
-            let index = self.index(of: token),
-            self.connections.reference(index).value.phase == .relay
-        else { return false }
-        self.note(index, side, event.readiness)
-        self.advance(index, because: side)
-        return true
+    /// Sorts what came: established connections serve theirs, or wait for it where many have some.
+    ///
+    /// - Parameters:
+    ///   - count: How many events came.
+    ///   - isRepeated: Whether the turn has looked before; listeners and the mailbox are announced
+    ///     until they are served, once a turn.
+    private mutating func takeEvents(_ count: Int, isRepeated: Bool) {
+        let isFew = count <= Limits.relaysUnqueuedMax && self.relays.isEmpty
+        for number in 0..<count {
+            let event = self.poller.event(number)
+            guard case .connection(let token, let side) = EventToken(rawValue: event.token).target
+            else {
+                if !isRepeated { self.others.append(event) }
+                continue
+            }
+            guard let index = self.index(of: token) else { continue }
+            guard self.connections.reference(index).value.phase == .relay else {
+                self.others.append(event)
+                continue
+            }
+            self.note(index, side, event.readiness)
+            if isFew { self.advance(index, because: side) } else { self.queueRelay(index) }
+        }
+    }
+
+    /// Serves established connections one tenant after the other, and looks for new messages
+    /// meanwhile: one that many connections of another tenant came before waits for one of them.
+    private mutating func runRelays() {
+        guard !self.relays.isEmpty else { return }
+        let end = self.now.advanced(byNanoseconds: Limits.relayNanosecondsPerTurn)
+        var look = self.now.advanced(byNanoseconds: Limits.relayNanosecondsPerLook)
+        while let token = self.relays.popFirst() {
+            guard let index = self.connections.index(of: token) else { continue }
+            self.connections.reference(index).value.isQueued = false
+            self.advance(index, because: .downstream)
+            let time = monotonicNow()
+            guard time < end else { return }
+            guard time >= look else { continue }
+            look = time.advanced(byNanoseconds: Limits.relayNanosecondsPerLook)
+            self.takeEvents(self.poller.wait(milliseconds: 0), isRepeated: true)
+        }
     }
 
     private mutating func dispatchListener(_ event: (token: UInt64, readiness: Readiness)) {
@@ -188,14 +221,10 @@ struct Worker: ~Copyable {
     /// long as a turn has for that, however long the established ones took: one at least.
     private mutating func runSetups() {
         guard !self.others.isEmpty || !self.setups.isEmpty else { return }
-        for event in self.others.indices {
-            self.dispatchListener(self.poller.event(self.others[event]))
-        }
+        for event in self.others.indices { self.dispatchListener(self.others[event]) }
         // Who has been accepted takes nothing from those that were accepted before.
         let end = monotonicNow().advanced(byNanoseconds: Limits.setupNanosecondsPerTurn)
-        for event in self.others.indices {
-            self.dispatchSetup(self.poller.event(self.others[event]), until: end)
-        }
+        for event in self.others.indices { self.dispatchSetup(self.others[event], until: end) }
         var isFirst = true
         while isFirst || monotonicNow() < end, let event = self.setups.popFirst() {
             isFirst = false
@@ -372,6 +401,15 @@ struct Worker: ~Copyable {
         } catch {
             self.complain(.error, "\(error)")
         }
+    }
+
+    /// Has the relay go on when it is its turn among the established ones.
+    private mutating func queueRelay(_ index: Int) {
+        let connection = self.connections.reference(index)
+        guard !connection.value.isBulk else { return self.queueBulk(index) }
+        guard !connection.value.isQueued else { return }
+        connection.value.isQueued = true
+        self.relays.append(self.connections.token(index), of: connection.value.flow)
     }
 
     /// Has the connection's handshake go on in this or the next turn.

@@ -1,8 +1,8 @@
 // Connections by number: one mapping, no reference counting, no moves.
 //
-// `public` here, and nowhere else: the compiler inlines `@inlinable` members into other modules
-// only when they are public (Swift 6.3.1). Generic code that is not inlined looks its element's
-// size up at every access, which cost a twentieth of a relayed message.
+// `public` here and in `FairQueue` alone: the compiler inlines `@inlinable` members into other
+// modules only when they are public (Swift 6.3.1). Generic code that is not inlined looks its
+// element's size up at every access, which cost a twentieth of a relayed message.
 
 internal import Glibc
 
