@@ -116,13 +116,14 @@ struct JSONReader {
         self.position += 1
         self.skipSpace()
         var pairs: [YAMLPair] = []
+        // Of many alone: a few are compared faster than they are hashed.
         var keys: Set<String> = []
         guard !self.take(UInt8(ascii: "}")) else { return pairs }
         while true {
             let (line, column) = (self.line, self.position - self.lineStart + 1)
             guard self.next == UInt8(ascii: "\"") else { throw self.problem("a key in quotes") }
             let key = try self.string()
-            guard keys.insert(key).inserted else {
+            guard Self.isNew(key, among: pairs, &keys) else {
                 throw JSONProblem(line: line, column: column, expected: "each key once")
             }
             self.skipSpace()
@@ -136,6 +137,14 @@ struct JSONReader {
             guard self.take(UInt8(ascii: ",")) else { throw self.problem("a comma or }") }
             self.skipSpace()
         }
+    }
+
+    private static func isNew(
+        _ key: String, among pairs: [YAMLPair], _ keys: inout Set<String>
+    ) -> Bool {
+        guard pairs.count >= 16 else { return !pairs.contains { $0.key == key } }
+        if keys.isEmpty { keys = Set(pairs.map(\.key)) }
+        return keys.insert(key).inserted
     }
 
     /// As it is written, RFC 8259 §6.
@@ -166,12 +175,16 @@ struct JSONReader {
             guard byte >= 0x20 else { throw self.problem("no control character in a string") }
             self.position += 1
         }
+        guard self.next != UInt8(ascii: "\"") else {
+            defer { self.position += 1 }
+            return try self.validated(self.bytes[start..<self.position])
+        }
         var text = Array(self.bytes[start..<self.position])
         while !self.take(UInt8(ascii: "\"")) {
             guard let byte = self.next, byte >= 0x20 else { throw self.problem("a closing quote") }
             guard byte != UInt8(ascii: "\\") else {
                 self.position += 1
-                text += try self.escaped().utf8
+                try self.takeEscaped(into: &text)
                 continue
             }
             let start = self.position
@@ -182,24 +195,27 @@ struct JSONReader {
             }
             text += self.bytes[start..<self.position]
         }
+        return try self.validated(text[...])
+    }
+
+    private func validated(_ text: ArraySlice<UInt8>) throws(JSONProblem) -> String {
         guard let string = String(validating: text, as: UTF8.self) else {
             throw self.problem("UTF-8")
         }
         return string
     }
 
-    private mutating func escaped() throws(JSONProblem) -> String {
+    private mutating func takeEscaped(into text: inout [UInt8]) throws(JSONProblem) {
         guard let byte = self.next else { throw self.problem("an escape") }
         self.position += 1
         switch byte {
-        case UInt8(ascii: "\""), UInt8(ascii: "\\"), UInt8(ascii: "/"):
-            return String(UnicodeScalar(byte))
-        case UInt8(ascii: "b"): return "\u{08}"
-        case UInt8(ascii: "f"): return "\u{0C}"
-        case UInt8(ascii: "n"): return "\n"
-        case UInt8(ascii: "r"): return "\r"
-        case UInt8(ascii: "t"): return "\t"
-        case UInt8(ascii: "u"): return String(try self.scalar())
+        case UInt8(ascii: "\""), UInt8(ascii: "\\"), UInt8(ascii: "/"): text.append(byte)
+        case UInt8(ascii: "b"): text.append(0x08)
+        case UInt8(ascii: "f"): text.append(0x0C)
+        case UInt8(ascii: "n"): text.append(0x0A)
+        case UInt8(ascii: "r"): text.append(0x0D)
+        case UInt8(ascii: "t"): text.append(0x09)
+        case UInt8(ascii: "u"): text += String(try self.scalar()).utf8
         default: throw self.problem("an escape")
         }
     }

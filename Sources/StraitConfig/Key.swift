@@ -51,20 +51,23 @@ indirect enum KeyType: Sendable, Equatable {
 }
 
 /// One key of a mapping.
-struct Key: Sendable, Equatable {
-    var name: String
-    var type: KeyType
+///
+/// A class, so that nothing of it is copied: a router that starts looks at the keys of very many
+/// tenants.
+final class Key: Sendable, Equatable {
+    let name: String
+    let type: KeyType
     /// As it would be written; nil: absent.
-    var defaultText: String?
+    let defaultText: String?
     /// What the default is where it cannot be written down, or depends.
-    var defaultNote: String?
-    var isRequired = false
+    let defaultNote: String?
+    let isRequired: Bool
     /// As it could be written, in the reference.
-    var example: String?
+    let example: String?
     /// Whether the reference has the example as a key, although it has no default.
-    var isShown = false
+    let isShown: Bool
     /// What it is for, in one sentence.
-    var sentence: String
+    let sentence: String
 
     init(
         _ name: String, _ type: KeyType, default defaultText: String? = nil, note: String? = nil,
@@ -79,6 +82,16 @@ struct Key: Sendable, Equatable {
         self.isShown = isShown
         self.sentence = sentence
     }
+
+    /// The same key with values of another type.
+    func with(_ type: KeyType) -> Key {
+        Key(
+            self.name, type, default: self.defaultText, note: self.defaultNote,
+            isRequired: self.isRequired, example: self.example, isShown: self.isShown,
+            self.sentence)
+    }
+
+    static func == (left: Key, right: Key) -> Bool { left === right }
 }
 
 extension KeyType {

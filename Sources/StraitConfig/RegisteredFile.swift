@@ -28,19 +28,17 @@ extension Keys {
 
     private static func registered(_ keys: [Key]) -> [Key] {
         keys.compactMap { key in
-            var key = key
             switch key.type {
             // The key of a certificate comes with it.
-            case .file where key.name == "key": return nil
-            case .file: key.type = .registeredName
-            case .fileOr(let words): key.type = .registeredNameOr(words)
-            case .list(of: .file, let range): key.type = .list(of: .registeredName, range)
-            case .section(let inner): key.type = .section(Self.registered(inner))
+            case .file where key.name == "key": nil
+            case .file: key.with(.registeredName)
+            case .fileOr(let words): key.with(.registeredNameOr(words))
+            case .list(of: .file, let range): key.with(.list(of: .registeredName, range))
+            case .section(let inner): key.with(.section(Self.registered(inner)))
             case .sections(let inner, let range):
-                key.type = .sections(Self.registered(inner), range)
-            default: break
+                key.with(.sections(Self.registered(inner), range))
+            default: key
             }
-            return key
         }
     }
 }

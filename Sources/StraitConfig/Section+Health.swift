@@ -50,6 +50,12 @@ extension Section {
 }
 
 extension Configuration.HealthSettings {
+    /// What holds where nothing is said.
+    static let standard = Section(
+        nil, keys: Keys.health, place: SourcePlace(line: 1, column: 1, path: ""),
+        context: ReadingContext(file: "", folder: "/", checksFiles: false)
+    ).health()
+
     /// Itself; reports durations that do not fit each other.
     fileprivate func checked(in section: Section) -> Self {
         if self.timeout > self.interval {

@@ -13,7 +13,7 @@ extension Section {
                     "metrics of tenants without series of their own are called that; choose another"
             )
         }
-        let limits = self.section("limits")
+        let limits = self.mentions("limits") ? self.section("limits") : nil
         return Configuration.Tenant(
             name: name,
             domains: self.uniqueTexts("domains").compactMap { text in
@@ -25,8 +25,8 @@ extension Section {
                     $0.certificateFiles(chain: "chain", key: "key", place: $0.place)
                 },
             clientAuthorities: self.uniqueTexts("client_ca").compactMap { self.file($0) },
-            limits: limits.limitSet(),
-            sourceLimits: limits.section("per_source").limitSet(),
+            limits: limits?.limitSet() ?? LimitSet(),
+            sourceLimits: limits?.section("per_source").limitSet() ?? LimitSet(),
             services: self.sections("services").map { $0.service() },
             ports: self.context.registeredTenant != nil ? self.tenantPorts() : [],
             homeRegion: self.context.registeredTenant != nil ? self.homeRegion() : nil,
@@ -41,7 +41,7 @@ extension Section {
         let mode = self.choice("mode", ServiceMode.self) ?? .passthrough
         let isUnderstood = self.context.problems.count == problems
         let policy = self.choice("client_certificate", ClientCertificatePolicy.self)
-        let health = self.section("health").health()
+        let health = self.mentions("health") ? self.section("health").health() : .standard
         let upstreams = self.sections("upstreams").map { $0.upstream(mode: mode) }
         self.checkHealth(health, serviceProtocol, mode, upstreams)
         if serviceProtocol == .mysql, mode == .terminate { self.checkExposure(upstreams) }
@@ -118,8 +118,10 @@ extension Section {
 
     /// The texts of a list; a warning for each that stands there twice, which is then left out.
     func uniqueTexts(_ name: String) -> [Configuration.Located<String>] {
+        let texts = self.texts(name)
+        guard texts.count > 1 else { return texts }
         var lines: [String: Int] = [:]
-        return self.texts(name).filter { text in
+        return texts.filter { text in
             guard let first = lines[text.value] else {
                 lines[text.value] = text.place.line
                 return true

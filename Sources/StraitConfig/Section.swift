@@ -35,7 +35,7 @@ struct Section {
     }
 
     private mutating func take(_ pair: YAMLPair) {
-        guard !self.hasKey(pair.key) else {
+        guard self.key(pair.key) == nil else {
             self.values[pair.key] = pair.value
             return
         }
@@ -279,14 +279,7 @@ struct Section {
 
     func node(_ name: String) -> YAMLNode? { self.values[name] }
 
-    /// Looked for by place: a search by value copies each key on its way, hundreds for a tenant.
-    private func key(_ name: String) -> Key? {
-        self.keys.indices.first { self.keys[$0].name == name }.map { self.keys[$0] }
-    }
-
-    private func hasKey(_ name: String) -> Bool {
-        self.keys.indices.contains { self.keys[$0].name == name }
-    }
+    private func key(_ name: String) -> Key? { self.keys.first { $0.name == name } }
 }
 
 extension YAMLNode {

@@ -1,10 +1,12 @@
 // A list that shares with its older versions what did not change: a change of one place among
-// 100,000 copies one chunk.
+// 100,000 copies one chunk of 32 elements, 64 references to chunks and 49 to groups of these.
 
 /// Elements by number, with gaps; a value, cheap to copy and to change afterwards.
 package struct SlotTable<Element: Sendable>: Sendable {
-    /// Elements in one chunk: what a change copies, beside one reference a chunk.
-    @usableFromInline static var chunkCount: Int { 256 }
+    /// Elements in one chunk.
+    @usableFromInline static var chunkCount: Int { 32 }
+    /// Elements in one group.
+    @usableFromInline static var groupCount: Int { 64 * chunkCount }
 
     @usableFromInline struct Chunk: Sendable {
         @usableFromInline var elements: [Element?] = []
@@ -12,7 +14,13 @@ package struct SlotTable<Element: Sendable>: Sendable {
         var generation: UInt64 = 0
     }
 
-    @usableFromInline var chunks: [Chunk] = []
+    @usableFromInline struct Group: Sendable {
+        @usableFromInline var chunks: [Chunk] = []
+        /// Counts the changes of all chunks.
+        var generation: UInt64 = 0
+    }
+
+    @usableFromInline var groups: [Group] = []
     /// The same for all versions of one table.
     private let lineage: UInt64
     /// Numbers that were given and taken back; the last one is given next.
@@ -25,12 +33,17 @@ package struct SlotTable<Element: Sendable>: Sendable {
 
     /// The element of that number; nil where there is none.
     @inlinable package func element(_ number: Int) -> Element? {
-        guard number >= 0 else { return nil }
-        let chunk = number / Self.chunkCount
-        guard chunk < self.chunks.count else { return nil }
-        let place = number % Self.chunkCount
-        return place < self.chunks[chunk].elements.count
-            ? self.chunks[chunk].elements[place] : nil
+        guard number >= 0, number / Self.groupCount < self.groups.count else { return nil }
+        let (group, chunk, place) = Self.steps(to: number)
+        guard chunk < self.groups[group].chunks.count,
+            place < self.groups[group].chunks[chunk].elements.count
+        else { return nil }
+        return self.groups[group].chunks[chunk].elements[place]
+    }
+
+    @inlinable static func steps(to number: Int) -> (group: Int, chunk: Int, place: Int) {
+        let (group, rest) = number.quotientAndRemainder(dividingBy: Self.groupCount)
+        return (group, rest / Self.chunkCount, rest % Self.chunkCount)
     }
 
     /// The element of a number that was given, and not taken back.
@@ -43,33 +56,45 @@ package struct SlotTable<Element: Sendable>: Sendable {
 
     /// Every element with its number, in the order of the numbers.
     package func visit(_ body: (Int, Element) -> Void) {
-        for (chunk, content) in self.chunks.enumerated() {
-            for (place, element) in content.elements.enumerated() {
-                guard let element else { continue }
-                body(chunk * Self.chunkCount + place, element)
+        for (group, content) in self.groups.enumerated() {
+            for (chunk, content) in content.chunks.enumerated() {
+                for (place, element) in content.elements.enumerated() {
+                    guard let element else { continue }
+                    body(group * Self.groupCount + chunk * Self.chunkCount + place, element)
+                }
             }
         }
     }
 
     /// Every element, in the order of the numbers.
-    package var elements: [Element] { self.chunks.flatMap { $0.elements.compactMap { $0 } } }
+    package var elements: [Element] {
+        var elements: [Element] = []
+        elements.reserveCapacity(self.count)
+        self.visit { elements.append($1) }
+        return elements
+    }
 
     /// What stands where an older version had something else, or nothing; and what may still be the
     /// same beside it.
     ///
-    /// - Complexity: O(changed chunks), beside one step a chunk.
+    /// - Complexity: O(changed groups), beside one step a group.
     package func forEachChange(
         since older: Self, _ body: (_ old: Element?, _ new: Element?) -> Void
     ) {
         let isRelated = self.lineage == older.lineage
-        for chunk in 0..<max(self.chunks.count, older.chunks.count) {
-            let old = chunk < older.chunks.count ? older.chunks[chunk] : Chunk()
-            let new = chunk < self.chunks.count ? self.chunks[chunk] : Chunk()
+        for group in 0..<max(self.groups.count, older.groups.count) {
+            let old = group < older.groups.count ? older.groups[group] : Group()
+            let new = group < self.groups.count ? self.groups[group] : Group()
             if isRelated, old.generation == new.generation { continue }
-            for place in 0..<max(old.elements.count, new.elements.count) {
-                body(
-                    place < old.elements.count ? old.elements[place] : nil,
-                    place < new.elements.count ? new.elements[place] : nil)
+            for chunk in 0..<max(old.chunks.count, new.chunks.count) {
+                let old = chunk < old.chunks.count ? old.chunks[chunk] : Chunk()
+                let new = chunk < new.chunks.count ? new.chunks[chunk] : Chunk()
+                if isRelated, old.generation == new.generation { continue }
+                for place in 0..<max(old.elements.count, new.elements.count) {
+                    body(
+                        place < old.elements.count ? old.elements[place] : nil,
+                        place < new.elements.count ? new.elements[place] : nil)
+                }
             }
         }
     }
@@ -92,14 +117,14 @@ package struct SlotTable<Element: Sendable>: Sendable {
 
     /// Changes an element that is there.
     package mutating func change(_ number: Int, _ body: (inout Element) -> Void) {
-        let (chunk, place) = number.quotientAndRemainder(dividingBy: Self.chunkCount)
+        let (group, chunk, place) = Self.steps(to: number)
         // Taken out meanwhile, so that it is not copied because two have it.
-        guard var element = self.chunks[chunk].elements[place].take() else {
+        let taken = self.groups[group].chunks[chunk].elements[place].take()
+        guard var element = taken else {
             preconditionFailure("element \(number) was not put in")
         }
         body(&element)
-        self.chunks[chunk].elements[place] = element
-        self.chunks[chunk].generation += 1
+        self.put(element, at: (group, chunk, place))
     }
 
     /// Puts an element at a number, or none.
@@ -107,21 +132,30 @@ package struct SlotTable<Element: Sendable>: Sendable {
     /// What another table has given: a table is either given all numbers, or gives them.
     package mutating func set(_ number: Int, to element: Element?) {
         precondition(number >= 0, "numbers count from 0")
-        let (chunk, place) = number.quotientAndRemainder(dividingBy: Self.chunkCount)
-        while self.chunks.count <= chunk { self.chunks.append(Chunk()) }
-        while self.chunks[chunk].elements.count <= place {
-            self.chunks[chunk].elements.append(nil)
+        let (group, chunk, place) = Self.steps(to: number)
+        while self.groups.count <= group { self.groups.append(Group()) }
+        while self.groups[group].chunks.count <= chunk {
+            self.groups[group].chunks.append(Chunk())
         }
-        let isThere = self.chunks[chunk].elements[place] != nil
+        while self.groups[group].chunks[chunk].elements.count <= place {
+            self.groups[group].chunks[chunk].elements.append(nil)
+        }
+        let isThere = self.groups[group].chunks[chunk].elements[place] != nil
         self.count += (element == nil ? 0 : 1) - (isThere ? 1 : 0)
-        self.chunks[chunk].elements[place] = element
-        self.chunks[chunk].generation += 1
+        self.put(element, at: (group, chunk, place))
+    }
+
+    private mutating func put(_ element: Element?, at steps: (group: Int, chunk: Int, place: Int)) {
+        self.groups[steps.group].chunks[steps.chunk].elements[steps.place] = element
+        self.groups[steps.group].chunks[steps.chunk].generation += 1
+        self.groups[steps.group].generation += 1
     }
 
     /// One more than the largest number that was given.
     private var end: Int {
-        guard let last = self.chunks.last else { return 0 }
-        return (self.chunks.count - 1) * Self.chunkCount + last.elements.count
+        guard let group = self.groups.last, let chunk = group.chunks.last else { return 0 }
+        return (self.groups.count - 1) * Self.groupCount
+            + (group.chunks.count - 1) * Self.chunkCount + chunk.elements.count
     }
 }
 

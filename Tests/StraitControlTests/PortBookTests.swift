@@ -39,7 +39,8 @@ struct PortBookTests {
     private func put(_ name: String) async throws {
         let document = try TenantDocument(json: Array(#"{"name":"\#(name)","services":[]}"#.utf8))
         _ = try await self.registry.put(
-            document, named: name, if: .none, by: "test", process: self.process, check: { _ in [] })
+            document, named: name, if: .none, by: "test", process: self.process,
+            check: { _, _ in [] })
     }
 
     private func remove(_ name: String) async throws {

@@ -216,7 +216,7 @@ struct PortLeaseTests {
                     do {
                         _ = try await other.put(
                             document, named: "o\(number)", if: .none, by: "test",
-                            process: settings, check: { _ in [] })
+                            process: settings, check: { _, _ in [] })
                     } catch RegistryRefusal.store(.conflict) {
                         // Lost five races in a row: told, and nothing is half done.
                     }

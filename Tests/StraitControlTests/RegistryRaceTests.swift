@@ -46,7 +46,7 @@ import Testing
         let text = #"{"name":"\#(name)","services":[]\#(more)}"#
         _ = try await registry.put(
             try TenantDocument(json: Array(text.utf8)), named: name, if: precondition, by: "test",
-            process: self.process, check: { _ in [] })
+            process: self.process, check: { _, _ in [] })
     }
 
     @Test("one that is far behind the other leases all the same")

@@ -62,7 +62,7 @@ import Testing
             let text = #"{"name":"\#(name)","services":[],"ports":[\#(ports)]}"#
             _ = try await registry.put(
                 try TenantDocument(json: Array(text.utf8)), named: name, if: .none, by: "test",
-                process: process, check: { _ in [] })
+                process: process, check: { _, _ in [] })
             return book.list(after: 0, limit: 9, tenant: name, now: 0).ports.map(\.port)
         }
         #expect(try await put("acme") == Array(11150...11154))

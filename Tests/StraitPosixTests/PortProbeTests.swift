@@ -15,11 +15,17 @@ import Testing
     @Test(
         "a listener is in the way of its own address and of those that hold it, by whom it says",
         arguments: [
-            (one4, [one4, any4, any6], [other4, one6]), (any4, [one4, any4, any6, other4], [one6]),
-            (any6, [one4, any4, any6, one6], []), (one6, [one6, any6], [one4, any4]),
-        ] as [(IPAddress, [IPAddress], [IPAddress])])
-    func listeners(address: IPAddress, inTheWay: [IPAddress], free: [IPAddress]) throws {
-        let listener = OwnedDescriptor(owning: try listen(on: .ip(address, port: 0)))
+            (20_000, one4, [one4, any4, any6], [other4, one6]),
+            (23_000, any4, [one4, any4, any6, other4], [one6]),
+            (26_000, any6, [one4, any4, any6, one6], []),
+            (29_000, one6, [one6, any6], [one4, any4]),
+        ] as [(UInt16, IPAddress, [IPAddress], [IPAddress])])
+    func listeners(
+        ports: UInt16, address: IPAddress, inTheWay: [IPAddress], free: [IPAddress]
+    ) throws {
+        // Not among those that the kernel gives out: a test beside this one may be given the same
+        // one on another address.
+        let listener = try Self.listener(on: address, within: ports..<ports + 3000)
         let bound = try #require(Sockets.localAddress(listener.number))
         for wanted in inTheWay {
             #expect(
@@ -31,6 +37,15 @@ import Testing
             #expect(PortProbe.obstacle(wanted, port: bound.port) == nil, "\(wanted)")
             #expect(!PortProbe.isTaken(wanted, port: bound.port))
         }
+    }
+
+    private static func listener(
+        on address: IPAddress, within ports: Range<UInt16>
+    ) throws -> OwnedDescriptor {
+        for port in ports.shuffled() where !PortProbe.isTaken(Self.any6, port: port) {
+            return OwnedDescriptor(owning: try listen(on: .ip(address, port: port)))
+        }
+        throw PosixError(call: "bind", number: EADDRINUSE)
     }
 
     @Test("one that would share its port is in the way, too")

@@ -224,16 +224,17 @@ extension ControlPlane {
     ///
     /// - Parameters:
     ///   - tenant: As it is to be.
+    ///   - known: What its rows come to, where that is known.
     ///   - old: As it is called now, where it gets another name.
     ///   - maskingOthers: Whether no other tenant is named.
     ///   - judgingClaims: Whether new hosts must not be in other tenants' way.
     /// - Returns: All problems, warnings included.
     package func problems(
-        of tenant: RegisteredTenant, calledNow old: String? = nil, maskingOthers: Bool = false,
-        judgingClaims: Bool = false
+        of tenant: RegisteredTenant, _ known: RegisteredReading? = nil,
+        calledNow old: String? = nil, maskingOthers: Bool = false, judgingClaims: Bool = false
     ) async -> [ConfigurationProblem] {
         guard let process = self.live?.configuration else { return [] }
-        let reading = tenant.read(process: process)
+        let reading = known ?? tenant.read(process: process)
         guard let read = reading.tenant else { return reading.problems }
         // Nobody else waits for the first answers to its names.
         let names = Set(read.upstreamNames)

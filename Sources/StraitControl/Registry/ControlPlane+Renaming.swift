@@ -79,7 +79,7 @@ extension ControlPlane {
                 guard
                     try await registry.endAliases(
                         of: tenant, now: now, process: live.configuration,
-                        check: { await self.problems(of: $0) })
+                        check: { await self.problems(of: $0, $1) })
                 else { continue }
                 for alias in ended[tenant] ?? [] {
                     self.logger.notice(
@@ -122,7 +122,7 @@ extension Registry {
     /// Takes the aliases of a tenant out whose time is over; false where another router has.
     func endAliases(
         of name: String, now: UInt64, process: Configuration,
-        check: @Sendable (RegisteredTenant) async -> [ConfigurationProblem]
+        check: @Sendable (RegisteredTenant, RegisteredReading) async -> [ConfigurationProblem]
     ) async throws -> Bool {
         let tenant = try await self.tenant(name)
         guard let row = tenant.document else { return false }

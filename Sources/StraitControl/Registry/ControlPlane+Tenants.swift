@@ -97,10 +97,11 @@ extension ControlPlane {
         let revision = try await registry.put(
             document, named: name, if: precondition, by: manner == .tried ? nil : actor, as: role,
             process: live.configuration, with: rows
-        ) { tenant in
+        ) { tenant, reading in
             let isAdministrators = role != .operator
             return await self.problems(
-                of: tenant, maskingOthers: isAdministrators, judgingClaims: isAdministrators)
+                of: tenant, reading, maskingOthers: isAdministrators,
+                judgingClaims: isAdministrators)
         }
         var write = await self.written(revision, isNew: isNew, since: begin, manner)
         // Another tenant's change, committed since this one was tried, can be in its way.

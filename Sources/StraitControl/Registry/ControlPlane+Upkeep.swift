@@ -14,7 +14,7 @@ extension ControlPlane {
     private static let upkeepBatch = 100
     /// Of a core, what a look takes while there is nothing to do, and while there is: changes go on
     /// meanwhile.
-    private static let upkeepShares = (reading: 0.1, issuing: 0.5)
+    private static let upkeepShares = (reading: 0.04, issuing: 0.5)
     /// From one look through all tenants to the next: certificates live for months.
     private static let upkeepInterval = Duration.seconds(6 * 3600)
     /// From the start to the first look, so that what is there is live before it changes.

@@ -146,7 +146,7 @@ package struct Registry: Sendable {
         _ document: TenantDocument, named name: String, if precondition: Precondition,
         by actor: String?, as role: Caller.Role = .operator, process: Configuration,
         with moved: [StoreWrite] = [],
-        check: @Sendable (RegisteredTenant) async -> [ConfigurationProblem]
+        check: @Sendable (RegisteredTenant, RegisteredReading) async -> [ConfigurationProblem]
     ) async throws(RegistryRefusal) -> UInt64 {
         let before = try await self.current(name, precondition)
         guard before.document?.value != document.json || !moved.isEmpty else {
@@ -163,8 +163,12 @@ package struct Registry: Sendable {
         var issued = await self.issuing(for: reading, now: wallClockSeconds())
         if let home { issued.conditions.append(home) }
         issued.take(moved, before)
-        after = after.with(issued.writes)
-        let problems = issued.explained(await check(after), of: name)
+        var tried = reading
+        if !issued.writes.isEmpty {
+            after = after.with(issued.writes)
+            tried = after.read(process: process)
+        }
+        let problems = issued.explained(await check(after, tried), of: name)
         guard !problems.contains(where: { $0.severity == .error }) else { throw .wrong(problems) }
         let names = tenant.claimedNames
         let older: Set<String>
