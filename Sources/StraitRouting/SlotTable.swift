@@ -119,8 +119,7 @@ package struct SlotTable<Element: Sendable>: Sendable {
     package mutating func change(_ number: Int, _ body: (inout Element) -> Void) {
         let (group, chunk, place) = Self.steps(to: number)
         // Taken out meanwhile, so that it is not copied because two have it.
-        let taken = self.groups[group].chunks[chunk].elements[place].take()
-        guard var element = taken else {
+        guard var element = self.groups[group].chunks[chunk].elements[place].take() else {
             preconditionFailure("element \(number) was not put in")
         }
         body(&element)
