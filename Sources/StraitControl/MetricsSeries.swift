@@ -18,12 +18,23 @@ package struct MetricsSeries: Sendable {
 
     /// Workers keep counters for each slot there ever was.
     private let slotsMax: Int
+    /// Slots of services, and of addresses, that one tenant may use up, which are never given back.
+    private let slotsOfTenantMax: Int
+    private var used: [String: (services: Int, upstreams: Int)] = [:]
 
     /// Nobody has any.
     ///
-    /// - Parameter slotsMax: Slots of services, and as many of addresses; what comes beyond counts
-    ///   as `other`, until the router starts anew.
-    package init(slotsMax: Int = Limits.metricsSlotsMax) { self.slotsMax = slotsMax }
+    /// - Parameters:
+    ///   - slotsMax: Slots of services, and as many of addresses; what comes beyond counts as
+    ///     `other`, until the router starts anew.
+    ///   - slotsOfTenantMax: How many of these one tenant may use up.
+    package init(
+        slotsMax: Int = Limits.metricsSlotsMax,
+        slotsOfTenantMax: Int = Limits.metricsSlotsOfTenantMax
+    ) {
+        self.slotsMax = slotsMax
+        self.slotsOfTenantMax = slotsOfTenantMax
+    }
 
     /// Gives tenants series of their own, the first in alphabetical order.
     ///
@@ -43,9 +54,10 @@ package struct MetricsSeries: Sendable {
     mutating func remove(_ tenant: String) { self.own.remove(tenant) }
 
     /// A tenant's place goes to another name; false where it has none.
-    mutating func replaceOwn(_ old: String, by new: String) -> Bool {
+    package mutating func replaceOwn(_ old: String, by new: String) -> Bool {
         guard self.own.remove(old) != nil else { return false }
         self.own.insert(new)
+        self.used[new] = self.used.removeValue(forKey: old)
         return true
     }
 
@@ -62,10 +74,15 @@ package struct MetricsSeries: Sendable {
 
     /// The slot of a service: a new one for labels that are new, as long as there are some.
     package mutating func slot(_ labels: ServiceLabels) -> Int {
-        if self.hasOwn(labels.tenant),
-            let own = self.services.number(of: labels, atMost: self.slotsMax)
-        {
-            return own
+        if self.hasOwn(labels.tenant) {
+            if let known = self.services.known(labels) { return known }
+            let used = self.used[labels.tenant] ?? (0, 0)
+            if used.services < self.slotsOfTenantMax,
+                let own = self.services.number(of: labels, atMost: self.slotsMax)
+            {
+                self.used[labels.tenant] = (used.services + 1, used.upstreams)
+                return own
+            }
         }
         var folded = labels
         folded.tenant = Self.foldedName
@@ -75,10 +92,15 @@ package struct MetricsSeries: Sendable {
 
     /// The slot of an address.
     mutating func slot(_ labels: UpstreamLabels) -> Int {
-        if self.hasOwn(labels.tenant),
-            let own = self.upstreams.number(of: labels, atMost: self.slotsMax)
-        {
-            return own
+        if self.hasOwn(labels.tenant) {
+            if let known = self.upstreams.known(labels) { return known }
+            let used = self.used[labels.tenant] ?? (0, 0)
+            if used.upstreams < self.slotsOfTenantMax,
+                let own = self.upstreams.number(of: labels, atMost: self.slotsMax)
+            {
+                self.used[labels.tenant] = (used.services, used.upstreams + 1)
+                return own
+            }
         }
         let name = Self.foldedName
         return self.upstreams.number(of: UpstreamLabels(tenant: name, service: name, address: name))

@@ -42,4 +42,8 @@ extension Limits {
     ///
     /// Beyond: those that come count as `other`.
     package static let metricsSlotsMax = 131_072
+    /// Of those, what one tenant may use up by changing its services again and again.
+    ///
+    /// Beyond: those that come count as `other`.
+    package static let metricsSlotsOfTenantMax = 8192
 }

@@ -104,15 +104,18 @@ package struct PortWish: Hashable, Sendable {
     package var kinds: Set<PortKind>
     /// Ports that must be these, and the kinds of which are wanted whether or not `kinds` has them.
     package var fixed: [PortKind: UInt16]
+    /// Ports that it may keep from others, those in quarantine that it had among them.
+    package var keptMax: Int
 
     /// See the properties.
     package init(
         tenant: String, kinds: some Sequence<PortKind> = PortKind.standard,
-        fixed: [PortKind: UInt16] = [:]
+        fixed: [PortKind: UInt16] = [:], keptMax: Int = Limits.portsKeptPerTenantMax
     ) {
         self.tenant = tenant
         self.kinds = Set(kinds)
         self.fixed = fixed
+        self.keptMax = keptMax
     }
 }
 
@@ -145,9 +148,8 @@ package enum PortRefusal: Error, Hashable, Sendable, CustomStringConvertible {
     case exhausted(wanted: Int, free: Int, largestRun: Int)
     /// The tenant would have more than ``Limits/portsPerTenantMax``.
     case tooMany(Int)
-    /// With what it has and had, the tenant would keep more than
-    /// ``Limits/portsKeptPerTenantMax`` from others.
-    case keepsTooMany(Int)
+    /// With what it has and had, the tenant would keep more from others than the wish says.
+    case keepsTooMany(Int, most: Int)
     /// A fixed port is in no range of the region, or excluded.
     case outside(PortKind, UInt16)
     /// A fixed port is another's, or the tenant's own for something else.
@@ -177,9 +179,9 @@ package enum PortRefusal: Error, Hashable, Sendable, CustomStringConvertible {
                 + "row; widen the region's port ranges, or wait until quarantines end"
         case .tooMany(let count):
             "\(count) ports for one tenant; it may have \(Limits.portsPerTenantMax)"
-        case .keepsTooMany(let count):
+        case .keepsTooMany(let count, let most):
             "\(count) ports kept from others by one tenant, with those that it gave back and that "
-                + "are in quarantine; it may keep \(Limits.portsKeptPerTenantMax)"
+                + "are in quarantine; it may keep \(most)"
         case .outside(let kind, let port):
             "port \(port) for \(kind) is in no port range of the region, or excluded there"
         case .leased(let kind, let port, _):

@@ -106,9 +106,10 @@ package struct PortPlanner: Sendable {
             throw .exhausted(wanted: rest.count, free: found.count, largestRun: largestRun)
         }
         for (kind, port) in zip(rest, found) { answer[kind] = port }
-        let kept = Set(answer.values).union(former).union(self.held[wish.tenant] ?? []).count
-        guard kept <= Limits.portsKeptPerTenantMax || answer == has else {
-            throw .keepsTooMany(kept)
+        let before = Set(former).union(self.held[wish.tenant] ?? [])
+        let kept = before.union(answer.values).count
+        guard kept <= max(wish.keptMax, before.count) else {
+            throw .keepsTooMany(kept, most: wish.keptMax)
         }
         return answer
     }

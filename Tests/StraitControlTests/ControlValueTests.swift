@@ -175,4 +175,18 @@ import Testing
         #expect(series.slot(Self.labels("gamma", "s1")) == other)
         #expect(series.slot(Self.labels("acme", "s2")) == first[1])
     }
+
+    @Test("one tenant uses up its share, and no other's; what it used goes with its name")
+    func share() {
+        var series = MetricsSeries(slotsMax: 100, slotsOfTenantMax: 2)
+        series.chooseTenants(["acme", "beta"], count: 2)
+        let acme = (1...4).map { series.slot(Self.labels("acme", "s\($0)")) }
+        #expect(Set(acme).count == 3)
+        #expect(acme[2] == acme[3], "beyond its share it counts as other")
+        #expect(series.slot(Self.labels("acme", "s1")) == acme[0], "what has a slot keeps it")
+        let beta = (1...2).map { series.slot(Self.labels("beta", "s\($0)")) }
+        #expect(Set(beta + acme).count == 5)
+        #expect(series.replaceOwn("acme", by: "zeta") == true)
+        #expect(series.slot(Self.labels("zeta", "s9")) == acme[3])
+    }
 }

@@ -36,11 +36,38 @@ struct PortBookTests {
         self.registry = Registry(store: self.store, ports: self.book)
     }
 
-    private func put(_ name: String) async throws {
-        let document = try TenantDocument(json: Array(#"{"name":"\#(name)","services":[]}"#.utf8))
+    private func put(
+        _ name: String, ports: [String] = [], as role: Caller.Role = .operator
+    ) async throws {
+        let ports = ports.map { #"{"kind":"\#($0)","service":"s"}"# }.joined(separator: ",")
+        let services =
+            #"[{"name":"s","protocol":"tcp","upstreams":[{"address":"tcp://192.0.2.1:1"}]}]"#
+        let document = try TenantDocument(
+            json: Array(#"{"name":"\#(name)","services":\#(services),"ports":[\#(ports)]}"#.utf8))
         _ = try await self.registry.put(
-            document, named: name, if: .none, by: "test", process: self.process,
+            document, named: name, if: .none, by: "test", as: role, process: self.process,
             check: { _, _ in [] })
+    }
+
+    @Test("a tenant's administrator cannot keep all ports of a region from others")
+    func shareOfAnAdministrator() async throws {
+        try await self.put("alpha")
+        let role = Caller.Role.tenantAdministrator(tenant: "alpha")
+        try await self.put("alpha", ports: (1...11).map { "k\($0)" }, as: role)
+        #expect(self.leased("alpha").count == 16)
+        // Given back they are still kept from others.
+        try await self.put("alpha", as: role)
+        try await self.put("alpha", ports: (1...11).map { "k\($0)" }, as: role)
+        let error = await #expect(throws: RegistryRefusal.self) {
+            try await self.put("alpha", ports: (1...12).map { "k\($0)" }, as: role)
+        }
+        guard case .port(.keepsTooMany(17, most: 16)) = error else {
+            Issue.record("\(String(describing: error))")
+            return
+        }
+        // Operators can.
+        try await self.put("alpha", ports: (1...12).map { "k\($0)" })
+        #expect(self.leased("alpha").count == 17)
     }
 
     private func remove(_ name: String) async throws {

@@ -174,7 +174,8 @@ extension PortPlanner {
             planner.release(fixed, until: 100)
         }
         let more = PortWish(tenant: "a", kinds: [], fixed: [.ssh: 1000])
-        #expect(planner.refusal(more) == .keepsTooMany(Limits.portsKeptPerTenantMax + 1))
+        let most = Limits.portsKeptPerTenantMax
+        #expect(planner.refusal(more) == .keepsTooMany(most + 1, most: most))
         #expect(try planner.grant(PortWish(tenant: "a", kinds: [.ssh])) == [.ssh: 1])
         #expect(planner.refusal(PortWish(tenant: "b", kinds: [], fixed: [.ssh: 1000])) == nil)
         planner.release(1, until: 100)

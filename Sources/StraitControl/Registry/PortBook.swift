@@ -2,42 +2,12 @@
 // registry, and what was answered and is on its way there. Rows decide: what is planned here counts
 // once a commit has it, under the condition that nobody changed those rows meanwhile.
 
-internal import Foundation
 package import StraitConfig
 internal import StraitCore
 internal import StraitPosix
 internal import StraitRouting
 internal import StraitStore
 internal import Synchronization
-
-/// A row of a port.
-struct PortRow: Codable, Hashable, Sendable {
-    var tenant: String
-    var kind: String
-    /// Seconds since 1970: in quarantine until then, and the tenant is who had it.
-    var until: UInt64?
-
-    /// The last second that a ``Timestamp`` can say, in 2554; later ones count as this.
-    private static let untilMax = UInt64.max / 1_000_000_000
-
-    /// Nil for what a newer program wrote, or somebody by hand.
-    init?(_ value: [UInt8]) {
-        // Who reads it says so, with the key.
-        guard let row = try? JSONDecoder().decode(PortRow.self, from: Data(value)) else {
-            return nil
-        }
-        self = row
-        self.until = row.until.map { min($0, Self.untilMax) }
-    }
-
-    init(_ lease: PortLease, until: UInt64? = nil) {
-        self.tenant = lease.tenant
-        self.kind = lease.kind.name
-        self.until = until
-    }
-
-    var lease: PortLease? { PortKind(self.kind).map { PortLease(tenant: self.tenant, kind: $0) } }
-}
 
 /// Writes that give a tenant its ports, or take some; until they are settled, nobody has those.
 struct PortChange: Sendable {
@@ -52,34 +22,6 @@ struct PortsLoaded: Sendable {
     var unreadable: [RowKey] = []
     /// Tenants that have other ports than before.
     var tenants: Set<String> = []
-}
-
-/// How many ports there are of each sort.
-package struct PortCounts: Hashable, Sendable {
-    /// Tenants'.
-    package var leased: Int
-    /// Anybody's who asks.
-    package var free: Int
-    /// Given back a short while ago.
-    package var quarantined: Int
-}
-
-/// A port that is leased or in quarantine.
-package struct PortListing: Codable, Hashable, Sendable {
-    /// The port.
-    package var port: UInt16
-    /// The router's region.
-    package var region: String
-    /// `leased` or `quarantined`.
-    package var state: String
-    /// Who has it, or had it.
-    package var tenant: String
-    /// What it is or was for.
-    package var kind: String
-    /// When the quarantine ends, RFC 3339.
-    package var until: String?
-    /// Why nobody answers there on this router; nil where somebody does.
-    package var whyClosed: String?
 }
 
 /// The ports of one region.
@@ -383,8 +325,22 @@ package final class PortBook: Sendable {
 
     // MARK: Asking
 
-    /// What a tenant wants here.
-    func wish(of tenant: Configuration.Tenant) -> PortWish {
+    /// Ports that a tenant may keep from others where its own administrator asks: few enough that
+    /// nobody but operators can use a region's up.
+    private var administratorsKeptMax: Int {
+        let share = self.ranges.allowed.count / Self.administratorsShare
+        return min(
+            max(share, Self.administratorsKeptMin), Limits.portsKeptPerTenantMax)
+    }
+
+    /// The usual ports twice, and some.
+    private static let administratorsKeptMin = 16
+    private static let administratorsShare = 16
+
+    /// What a tenant wants here, and how much it may, by who asks.
+    func wish(
+        of tenant: Configuration.Tenant, as role: Caller.Role = .operator
+    ) -> PortWish {
         let asked = tenant.ports.compactMap { port in
             PortKind(port.kind).map { ($0, port.port) }
         }
@@ -394,7 +350,9 @@ package final class PortBook: Sendable {
             tenant: tenant.name, kinds: (isHome ? PortKind.standard : []) + asked.map(\.0),
             fixed: Dictionary(
                 asked.compactMap { kind, port in port.map { (kind, $0) } },
-                uniquingKeysWith: { first, _ in first }))
+                uniquingKeysWith: { first, _ in first }),
+            keptMax: role == .operator
+                ? Limits.portsKeptPerTenantMax : self.administratorsKeptMax)
     }
 
     /// What a tenant has.

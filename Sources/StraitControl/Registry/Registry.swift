@@ -185,7 +185,7 @@ package struct Registry: Sendable {
             return try await self.commit(
                 before, after: after, commit, moved: moved, coming: coming,
                 going: older.subtracting(names),
-                self.ports?.wish(of: tenant), if: precondition, by: actor)
+                self.ports?.wish(of: tenant, as: role), if: precondition, by: actor)
         } catch {
             guard role != .operator else { throw error }
             // Whose it is, is not told.
