@@ -45,6 +45,6 @@ extension APIOperation {
                 Answer(
                     status: 200, sentence: "They.",
                     schema: #"{"type":"object","required":["time","seconds","tenants"]}"#)
-            ] + Answer.refusals(400, 503)),
+            ] + Answer.refusals(400, 404, 503)),
     ]
 }

@@ -13,12 +13,17 @@ extension ControlPlane {
     ///
     /// Off the actor but for the questions to the workers: 100,000 tenants take some milliseconds.
     ///
-    /// - Throws: `CancellationError` where nobody waits for it any more.
+    /// - Throws: `CancellationError` where nobody waits for it any more, ``RegistryRefusal`` where
+    ///   there is no such tenant.
     @concurrent nonisolated package func top(_ question: TopQuestion) async throws -> TopAnswer {
         guard let snapshot = await self.countedSnapshot() else {
             return Self.answer(question, [], [], [], seconds: 0)
         }
         let tenants = Self.tenants(of: snapshot, question.tenant)
+        if let only = question.tenant, tenants.isEmpty {
+            guard self.registry != nil else { throw RegistryRefusal.notFound(only) }
+            try await self.checkThere(only)
+        }
         let first = tenants.map(\.usage.reading)
         guard question.seconds > 0 else {
             return Self.answer(question, tenants, first, nil, seconds: 0)

@@ -325,12 +325,14 @@ struct AuditCommand: ParsableCommand {
         discussion: """
             EXAMPLES
               strait audit
-              strait audit --tenant acme
+              strait audit --tenant acme --limit 20
               strait audit --format json | jq -r '.[].actor' | sort | uniq -c
             """)
 
     @Option(help: "Only of this tenant.")
     var tenant: String?
+    @Option(help: "At most so many, the newest.")
+    var limit: Int?
 
     @OptionGroup var admin: AdminOptions
     @OptionGroup var format: FormatOptions
@@ -340,11 +342,20 @@ struct AuditCommand: ParsableCommand {
         var next: String?
     }
 
+    func validate() throws {
+        guard self.limit ?? 1 > 0 else { throw ValidationError("--limit is 1 or more") }
+    }
+
     func run() throws {
         var entries: [AuditEntry] = []
         try self.admin.forEachPage(Page.self, "/v1/audit?limit=500") { page in
             entries += page.entries.filter { $0.concerns(self.tenant) }
+            if let limit = self.limit { entries = entries.suffix(limit) }
             return page.next
+        }
+        if let tenant = self.tenant, entries.isEmpty {
+            // Says so where there is no such tenant.
+            _ = try self.admin.read("/v1/tenants/\(AdminOptions.escaped(tenant))")
         }
         try self.format.write(entries) { entries in
             var table = TextTable("time", "actor", "action", "resource")

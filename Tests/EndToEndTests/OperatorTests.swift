@@ -95,6 +95,13 @@ extension EndToEnd {
             #expect(all.text.contains("acme") && all.text.contains("beta"), "\(all)")
             let audit = try await edge.strait(as: "anna", "audit", "--tenant", "acme")
             #expect(audit.text.contains("bob (strait://"), "\(audit)")
+            let last = try await edge.strait(
+                as: "anna", "audit", "--tenant", "acme", "--limit", "1")
+            #expect(last.text.split(separator: "\n").count == 2, "\(last)")
+            #expect(last.text.split(separator: "\n").last == audit.text.split(separator: "\n").last)
+            let nobody = try await edge.strait(as: "anna", "audit", "--tenant", "nobody")
+            #expect(nobody.standardError.contains("there is no tenant"), "\(nobody)")
+            #expect(nobody.succeeded == false)
 
             #expect(try await edge.curl(as: "anna", "/v1/status").text.hasSuffix("200"))
             #expect(try await edge.curl(as: "bob", "/v1/status").text.hasSuffix("403"))
