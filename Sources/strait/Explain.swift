@@ -87,6 +87,11 @@ struct ExplainCommand: ParsableCommand {
             for problem in judged.problems { writeError(problem.text + "\n") }
             throw CommandFailure(.refused, "\(file) cannot be used")
         }
+        if compiled.configuration.registry != nil {
+            writeError(
+                "\(file): tenants of its registry are not looked at; without --config the running "
+                    + "router is asked\n")
+        }
         do throws(ExplainFailure) {
             return try query.answer(from: compiled.snapshot)
         } catch {

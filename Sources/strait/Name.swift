@@ -48,9 +48,21 @@ struct NameCommand: ParsableCommand {
         @OptionGroup var format: FormatOptions
 
         func run() throws {
-            guard let found = try self.admin.names(of: nil).first(where: { $0.name == self.name })
-            else { throw CommandFailure(.refused, "no tenant has the name \"\(self.name)\"") }
+            let name = self.name.lowercased()
+            let names = try self.admin.names(of: nil)
+            guard let found = names.first(where: { $0.name == name }) else {
+                throw CommandFailure(.refused, Self.whyNot(name, names))
+            }
             try self.format.write(found) { AnswerText.names([$0]) }
+        }
+
+        /// Names of services beneath a tenant's own are nobody's rows.
+        private static func whyNot(_ name: String, _ names: [NameListing]) -> String {
+            let own = names.filter { $0.service == nil && name.hasSuffix(".\($0.name)") }
+                .max { $0.name.utf8.count < $1.name.utf8.count }
+            guard let own else { return "no tenant has the name \"\(name)\"" }
+            return "\"\(name)\" lies beneath \(own.name) of tenant \(own.tenant), where each "
+                + "service has a name; strait explain --sni \(name) says where it leads"
         }
     }
 
