@@ -126,7 +126,7 @@ package enum Limits {
     package static let relayNanosecondsPerTurn: UInt64 = 2_000_000
     /// How long they are served before epoll is asked for newer messages.
     package static let relayNanosecondsPerLook: UInt64 = 200_000
-    /// TLS handshake steps per turn of the loop; an established relay waits for no more than these.
+    /// TLS handshake steps per turn of the loop.
     ///
     /// A step that signs takes 0.3 ms; two a turn cost the 99th percentile of others 0.2 ms more
     /// (workload `flood` in Benchmarks).
@@ -192,7 +192,7 @@ package enum Limits {
     package static let upstreamAddressesMax = 64
     /// Checks of upstreams that are under way at once, over all services; a descriptor each.
     ///
-    /// Beyond: they are late.
+    /// No tenant has more of them than are free for others. Beyond: they are late.
     package static let healthChecksMax = 48
     /// What an upstream may say to a check, in bytes: a greeting, or the head of an answer.
     ///
@@ -225,31 +225,6 @@ package enum Limits {
     ///
     /// Beyond: a change is refused.
     package static let upstreamNamesPerTenantMax = 64
-
-    // MARK: Port leases
-
-    /// The name of what a port is for.
-    ///
-    /// Beyond: refused.
-    package static let portKindBytesMax = 32
-    /// Ports that a tenant has at a time.
-    ///
-    /// Beyond: refused.
-    package static let portsPerTenantMax = 32
-    /// Ports that a tenant keeps from others: its own, and those in quarantine that it had.
-    ///
-    /// Beyond: refused, or one could use a region's ports up by asking for one after the other.
-    package static let portsKeptPerTenantMax = 128
-    /// How long a port that was given back is for nobody else, where nobody says.
-    package static let portQuarantine = Duration.seconds(24 * 3600)
-    /// The shortest that may be said instead: longer than what is left of old connections
-    /// (TIME_WAIT, 60 s).
-    package static let portQuarantineMin = Duration.seconds(120)
-
-    /// How often ports are tried again that a tenant was refused, or that could not be opened.
-    package static let portRetry = Duration.seconds(10)
-    /// Ports that could not be opened of which the status tells why; their number it tells of all.
-    package static let closedPortsTold = 100
 
     // MARK: Operators
 
@@ -471,6 +446,15 @@ package enum Limits {
         require(
             portsPerTenantMax <= portsKeptPerTenantMax, "a tenant may keep all ports that it has")
         require(portQuarantineMin <= portQuarantine, "the usual quarantine is a legal one")
+        require(
+            relayNanosecondsPerLook <= relayNanosecondsPerTurn,
+            "established connections are looked for within what they have of a turn")
+        require(
+            metricsSlotsOfTenantMax <= metricsSlotsMax, "a tenant's slots are among all of them")
+        require(
+            adminConnectionsPerTenantMax <= adminConnectionsOfTenantsMax
+                && adminConnectionsOfTenantsMax < adminConnectionsMax,
+            "tenants' administrators leave room for operators")
         require(workersMax <= 256, "a worker's index fits 8 bits")
         require(
             upgradeTimeoutMax + upgradeStepTimeout < adminAnswerTimeout,

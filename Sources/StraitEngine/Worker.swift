@@ -43,8 +43,8 @@ struct Worker: ~Copyable {
     var handshakes = FairQueue<ObjectIdentifier?, SlabToken>()
     /// Established connections that something happened to: fair by tenant, oldest first.
     var relays = FairQueue<ObjectIdentifier?, SlabToken>()
-    /// The turn's events of what is not established.
-    var others: [(token: UInt64, readiness: Readiness)] = []
+    /// Whom the turn's other events were of.
+    var others: [UInt64] = []
     /// Events of connections that are being made, for which a turn had no time: fair by tenant.
     var setups = FairQueue<ObjectIdentifier?, UInt64>()
     /// Relays with large reads: behind the small messages of a turn, fair by tenant.
@@ -161,16 +161,20 @@ struct Worker: ~Copyable {
             let event = self.poller.event(number)
             guard case .connection(let token, let side) = EventToken(rawValue: event.token).target
             else {
-                if !isRepeated { self.others.append(event) }
+                if !isRepeated { self.others.append(event.token) }
                 continue
             }
             guard let index = self.index(of: token) else { continue }
-            guard self.connections.reference(index).value.phase == .relay else {
-                self.others.append(event)
-                continue
-            }
+            // At once: what an upstream's descriptor said is nothing to the next one's.
+            let isRelay = self.connections.reference(index).value.phase == .relay
             self.note(index, side, event.readiness)
-            if isFew { self.advance(index, because: side) } else { self.queueRelay(index) }
+            if !isRelay {
+                self.others.append(event.token)
+            } else if isFew {
+                self.advance(index, because: side)
+            } else {
+                self.queueRelay(index)
+            }
         }
     }
 
@@ -192,8 +196,8 @@ struct Worker: ~Copyable {
         }
     }
 
-    private mutating func dispatchListener(_ event: (token: UInt64, readiness: Readiness)) {
-        switch EventToken(rawValue: event.token).target {
+    private mutating func dispatchListener(_ token: UInt64) {
+        switch EventToken(rawValue: token).target {
         case .mailbox:
             for command in self.mailboxes[self.index].takeAll() { self.obey(command) }
         case .listener(let id): self.accept(listener: id)
@@ -201,18 +205,15 @@ struct Worker: ~Copyable {
         }
     }
 
-    private mutating func dispatchSetup(
-        _ event: (token: UInt64, readiness: Readiness), until end: Instant
-    ) {
-        guard case .connection(let token, let side) = EventToken(rawValue: event.token).target,
+    private mutating func dispatchSetup(_ event: UInt64, until end: Instant) {
+        guard case .connection(let token, let side) = EventToken(rawValue: event).target,
             let index = self.index(of: token)
         else { return }
-        self.note(index, side, event.readiness)
         guard self.setups.isEmpty, monotonicNow() < end else {
             let connection = self.connections.reference(index)
             guard !connection.value[side].waitsForSetup else { return }
             connection.value[side].waitsForSetup = true
-            return self.setups.append(event.token, of: connection.value.flow)
+            return self.setups.append(event, of: connection.value.flow)
         }
         self.advance(index, because: side)
     }

@@ -89,6 +89,10 @@ package final class SQLiteStore: Store {
             guard try self.pool.read({ try !migrations.hasBeenSuperseded($0) }) else {
                 throw StoreError.unavailable("\(path) was written by a newer program")
             }
+            self.checkpoints = try DatabaseQueue(path: path, configuration: configuration)
+            configuration.readonly = true
+            self.reader = try DatabaseQueue(path: path, configuration: configuration)
+            // Nothing fails from here on: who is counted is taken out again at its end.
             self.beside = ["-wal", "-shm"].compactMap { StorePlace(path: path + $0) }
             let beside = self.beside
             Self.logs.withLock { logs in
@@ -97,9 +101,6 @@ package final class SQLiteStore: Store {
                 }
             }
             self.mark = SQLiteFileMark(path: path, file, self.pool)
-            self.checkpoints = try DatabaseQueue(path: path, configuration: configuration)
-            configuration.readonly = true
-            self.reader = try DatabaseQueue(path: path, configuration: configuration)
         } catch {
             throw Self.failure(error)
         }
@@ -214,7 +215,7 @@ package final class SQLiteStore: Store {
 
     /// As ``Store`` says.
     package func rows(prefixes: [String]) async throws(StoreError) -> [StoredRow] {
-        try await self.read { database in
+        try await self.readAll { database in
             let statement = try database.cachedStatement(
                 sql: """
                     SELECT key, value, created, changed FROM row

@@ -46,7 +46,8 @@ struct PortCommand: ParsableCommand {
             while let last = after {
                 let page = try self.admin.ask(
                     PortsAnswer.self, "GET",
-                    (self.tenant.map { "/v1/tenants/\($0)/ports" } ?? "/v1/ports")
+                    (self.tenant.map { "/v1/tenants/\(AdminOptions.escaped($0))/ports" }
+                        ?? "/v1/ports")
                         + "?limit=1000&after=\(last)")
                 rows += page.ports
                 after = page.next

@@ -16,20 +16,19 @@ extension ControlPlane {
     func compact(_ registry: Registry) async throws(StoreError) {
         let revision = self.registryFacts.followed
         guard self.registryFacts.failure == nil, revision >= self.compactAfter else { return }
-        self.registryFacts.forgetsAudits = true
-        while self.registryFacts.forgetsAudits, !Task.isCancelled {
-            try await self.forgetAudits(registry)
-            // Who goes is counted when that is followed.
-            _ = await self.waitUntilLive(
+        while try await self.forgetAudits(registry) {
+            // Who goes is counted when that is followed: until then nobody knows how many are left.
+            let isFollowed = await self.waitUntilLive(
                 try await registry.store.revision(), timeout: Self.liveTimeout)
+            guard isFollowed, !Task.isCancelled else { return }
         }
         self.compactAfter = revision + Self.commitsKept / 10
         guard revision > Self.commitsKept else { return }
         try await registry.store.compact(through: revision - Self.commitsKept)
     }
 
-    /// Forgets some audit rows; `forgetsAudits` says whether more are to go.
-    private func forgetAudits(_ registry: Registry) async throws(StoreError) {
+    /// Forgets some audit rows; false where none is to go.
+    private func forgetAudits(_ registry: Registry) async throws(StoreError) -> Bool {
         if self.registryFacts.audits == nil {
             self.registryFacts.audits = try await registry.auditCount()
         }
@@ -37,14 +36,14 @@ extension ControlPlane {
         let now = wallClockNanoseconds()
         let gone = try await registry.forgetAudits(
             excess: excess, before: now - min(now, Limits.auditAge.nanoseconds))
-        self.registryFacts.forgetsAudits = gone > 0
-        guard excess > 0, !self.registryFacts.saidAuditsExcess else { return }
+        guard excess > 0, !self.registryFacts.saidAuditsExcess else { return gone > 0 }
         self.registryFacts.saidAuditsExcess = true
         self.logger.notice(
             """
             registry: there are more than \(Limits.auditEntriesMax) audit rows; from now on the \
             oldest are forgotten before their time
             """)
+        return gone > 0
     }
 }
 

@@ -2,6 +2,7 @@
 
 internal import StraitCore
 internal import StraitRouting
+internal import StraitSnapshot
 
 extension ControlPlane {
     /// What whoever has a tenant should know of it as it is live.
@@ -20,9 +21,16 @@ extension ControlPlane {
             remarks.append(
                 "nobody can reach it: it has no domain (strait name add \(name) NAME)")
         }
+        let dialled = Set(
+            tables.routes.services(ofTenant: number).compactMap { tables.services.element($0) }
+                .flatMap(\.upstreams).compactMap(\.name))
         for (host, addresses) in zip(facts.upstreamNames, facts.upstreamAddresses)
-        where addresses.isEmpty {
-            remarks.append("upstream \(host) has no address: its name was not found")
+        where !dialled.contains(host) {
+            remarks.append(
+                addresses.isEmpty
+                    ? "upstream \(host) has no address: its name was not found"
+                    : "upstream \(host) leads to the router's own machine alone, where names of "
+                        + "tenants' upstreams must not")
         }
         for (kind, port) in facts.ports.sorted(by: { $0.key < $1.key }) {
             guard let reason = tables.whyIdle(port, kind, of: number), reason.isAmbiguous else {

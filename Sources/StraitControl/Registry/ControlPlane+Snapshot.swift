@@ -139,26 +139,31 @@ extension ControlPlane {
     /// cancelled.
     func keepSnapshot() async {
         guard let registry = self.registry, let snapshot = self.registrySnapshot else { return }
-        var failure: StoreError?
+        var failures: (copying: StoreError?, forgetting: StoreError?)
         while !Task.isCancelled {
-            do throws(StoreError) {
-                if self.stage == .serving {
+            if self.stage == .serving {
+                do throws(StoreError) {
                     try await self.copy(registry, to: snapshot)
-                    try await self.compact(registry)
+                    failures.copying = nil
+                } catch {
+                    self.say("the last good state cannot be copied", error, &failures.copying)
                 }
-                failure = nil
-            } catch {
-                if error != .cancelled, error != failure, self.registryFacts.failure == nil {
-                    self.logger.error(
-                        """
-                        the last good state cannot be copied, or what is old not be forgotten: \
-                        \(error.text)
-                        """)
-                    failure = error
+                do throws(StoreError) {
+                    try await self.compact(registry)
+                    failures.forgetting = nil
+                } catch {
+                    self.say("what is old cannot be forgotten", error, &failures.forgetting)
                 }
             }
             do { try await Task.sleep(for: Self.copyInterval) } catch { return }
         }
+    }
+
+    /// Once, and not where the registry itself is away, which is told by who follows it.
+    private func say(_ what: String, _ error: StoreError, _ said: inout StoreError?) {
+        guard error != .cancelled, error != said, self.registryFacts.failure == nil else { return }
+        self.logger.error("\(what): \(error.text)")
+        said = error
     }
 
     private func copy(

@@ -106,8 +106,10 @@ extension ControlPlane {
         var write = await self.written(revision, isNew: isNew, since: begin, manner)
         // Another tenant's change, committed since this one was tried, can be in its way.
         if self.registryFacts.refused[name] != nil { write.isLive = false }
-        let remarks = self.remarks(onTenant: name)
-        if manner == .live, !remarks.isEmpty { write.remarks = remarks }
+        if write.isLive, manner == .live {
+            let remarks = self.remarks(onTenant: name)
+            if !remarks.isEmpty { write.remarks = remarks }
+        }
         return write
     }
 
@@ -138,9 +140,9 @@ extension ControlPlane {
     ) async throws(RegistryRefusal) -> TenantProblemsAnswer {
         try await self.checkThere(name)
         let refusal = self.portFacts.refused[name].map { "\($0.refusal)" }
-        let wanting = self.portFacts.wanting[name].map { _ in
-            self.portFacts.failure ?? "they are being leased"
-        }
+        // What keeps all tenants' from being leased may name others.
+        let why = role == .operator ? self.portFacts.failure : nil
+        let wanting = self.portFacts.wanting[name].map { _ in why ?? "they are being leased" }
         let problems = self.registryFacts.refused[name, default: []].map { ProblemAnswer($0) }
         var remarks = self.remarks(onTenant: name)
         if role != .operator, !problems.isEmpty {

@@ -59,12 +59,14 @@ extension ControlPlane {
 
     /// Looks through all tenants once, some at a time; false where this router does not serve.
     package func lookThroughCertificates() async throws(StoreError) -> Bool {
-        guard let registry = self.registry, self.stage == .serving,
-            let process = self.live?.configuration
-        else { return false }
+        guard let registry = self.registry else { return false }
         var last: String?
         var done = UpkeepCount()
         while !Task.isCancelled {
+            // A look takes its time: it may be another configuration than at its begin.
+            guard self.stage == .serving, let process = self.live?.configuration else {
+                return false
+            }
             let begin = monotonicNow()
             let before = done.issued + done.sealed
             let batch = try await registry.tenants(after: last, limit: Self.upkeepBatch)

@@ -325,8 +325,8 @@ package final class PortBook: Sendable {
 
     // MARK: Asking
 
-    /// Ports that a tenant may keep from others where its own administrator asks: few enough that
-    /// nobody but operators can use a region's up.
+    /// Ports that a tenant may keep from others where a change of its own administrator brings
+    /// them: few enough that nobody but operators can use a region's up by changes.
     private var administratorsKeptMax: Int {
         let share = self.ranges.allowed.count / Self.administratorsShare
         return min(

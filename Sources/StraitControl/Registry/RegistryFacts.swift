@@ -26,8 +26,6 @@ struct RegistryFacts: Sendable {
     var names: [HostName: Int] = [:]
     /// How many audit rows there are; nil while that is not known.
     var audits: Int?
-    /// Whether some of them may be too old, or too many.
-    var forgetsAudits = false
     /// Whether it was said that there are too many.
     var saidAuditsExcess = false
     private var waiting:
