@@ -28,6 +28,11 @@ import Testing
         await rig.control.retryPorts()
         #expect(await rig.control.status().registry?.failure == nil)
         #expect(await rig.control.portStatus?.leased == 0)
+        let told = try await rig.control.problems(ofTenant: "beta")
+        #expect(told.ports?.contains("no room") == true, "\(told)")
+        let administrator = Caller.Role.tenantAdministrator(tenant: "beta")
+        let less = try await rig.control.problems(ofTenant: "beta", as: administrator)
+        #expect(less.ports == "they are being leased", "what fails may name other tenants")
         try await queue.write { try $0.execute(sql: "DROP TRIGGER full") }
         await rig.control.retryPorts()
         try await rig.waitUntilLive()
