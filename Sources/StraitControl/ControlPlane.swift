@@ -50,6 +50,8 @@ package actor ControlPlane: Service {
     nonisolated let logger: Logger
     nonisolated let records: RecordSink
     nonisolated let logLinesDropped: @Sendable () -> UInt64
+    /// How long a change may take to be live before its answer says that it is not.
+    let liveTimeout: Duration
     nonisolated let names: NameWatcher
     nonisolated let serviceManager: ServiceManager
     /// Where tenants are kept; nil: the file has them.
@@ -123,6 +125,8 @@ package actor ControlPlane: Service {
     ///   - predecessor: The process that this one takes over from.
     ///   - serviceManager: Told what becomes of the router.
     ///   - lookUp: Finds what a name of an upstream leads to.
+    ///   - liveTimeout: How long a change may take to be live before its answer says that it is
+    ///     not.
     ///   - logLinesDropped: How many log lines were lost.
     /// - Throws: ``StartFailure/engine(_:)`` where no worker can be started.
     package init(
@@ -130,6 +134,7 @@ package actor ControlPlane: Service {
         setup: UpgradeSetup = UpgradeSetup(), takingOverFrom predecessor: Predecessor? = nil,
         serviceManager: ServiceManager = ServiceManager(),
         lookUp: @escaping NameWatcher.LookUp = { NameWatcher.ask($0) },
+        liveTimeout: Duration = Limits.liveTimeout,
         logLinesDropped: @escaping @Sendable () -> UInt64
     ) throws(StartFailure) {
         self.path = path
@@ -142,6 +147,7 @@ package actor ControlPlane: Service {
         self.registrySnapshot = files?.snapshot
         self.logger = logger
         self.serviceManager = serviceManager
+        self.liveTimeout = liveTimeout
         self.logLinesDropped = logLinesDropped
         let records = RecordSink(logger: logger)
         self.records = records

@@ -257,6 +257,10 @@ package enum Limits {
     ///
     /// Beyond: the connection is closed.
     package static let adminAnswerTimeout = Duration.seconds(60)
+    /// From the commit of a change to the last worker's acknowledgement.
+    ///
+    /// Beyond: the change is answered all the same, and the answer says that it is not live.
+    package static let liveTimeout = Duration.seconds(10)
     /// The answer to an operator, as the command line reads it.
     ///
     /// Beyond: it is no answer.
@@ -459,6 +463,7 @@ package enum Limits {
         require(
             upgradeTimeoutMax + upgradeStepTimeout < adminAnswerTimeout,
             "an upgrade is told before its question ends")
+        require(liveTimeout < adminAnswerTimeout, "a change is told before its question ends")
         require(watchersMax + topReadingsMax < adminConnectionsMax, "others find room beside")
         require(
             Duration.seconds(topSecondsMax) + .seconds(10) < adminAnswerTimeout,

@@ -63,7 +63,7 @@ struct Rig {
         let control = try ControlPlane(
             path: file.path, configuration: configuration, logger: logger,
             setup: UpgradeSetup(operators: OperatorsAccess(address: operators.address)),
-            lookUp: lookUp, logLinesDropped: { 0 })
+            lookUp: lookUp, liveTimeout: .seconds(150), logLinesDropped: { 0 })
         self.control = control
         self.delivery = Task { await control.deliverReports() }
         try await control.start(configuration)

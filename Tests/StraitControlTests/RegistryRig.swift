@@ -47,7 +47,7 @@ struct RegistryRig {
         let control = try ControlPlane(
             path: path, configuration: configuration,
             logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }, lookUp: lookUp,
-            logLinesDropped: { 0 })
+            liveTimeout: .seconds(150), logLinesDropped: { 0 })
         self.control = control
         self.delivery = Task { await control.deliverReports() }
         try await control.start(configuration)

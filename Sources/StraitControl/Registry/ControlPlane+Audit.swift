@@ -19,7 +19,7 @@ extension ControlPlane {
         while try await self.forgetAudits(registry) {
             // Who goes is counted when that is followed: until then nobody knows how many are left.
             let isFollowed = await self.waitUntilLive(
-                try await registry.store.revision(), timeout: Self.liveTimeout)
+                try await registry.store.revision(), timeout: self.liveTimeout)
             guard isFollowed, !Task.isCancelled else { return }
         }
         self.compactAfter = revision + Self.commitsKept / 10

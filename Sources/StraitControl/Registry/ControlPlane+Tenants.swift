@@ -55,9 +55,6 @@ package enum WriteManner: Hashable, Sendable {
 }
 
 extension ControlPlane {
-    /// How long a change may take to be live before its answer says that it is not.
-    static let liveTimeout = Duration.seconds(10)
-
     /// Makes or changes a tenant, and waits until every worker obeys.
     ///
     /// - Parameters:
@@ -190,7 +187,7 @@ extension ControlPlane {
     ) async -> RegistryWrite {
         let isLive =
             manner == .live
-            ? await self.waitUntilLive(revision, timeout: Self.liveTimeout)
+            ? await self.waitUntilLive(revision, timeout: self.liveTimeout)
             : self.registryFacts.revision >= revision
         let spent = monotonicNow().nanoseconds(since: begin)
         return RegistryWrite(
