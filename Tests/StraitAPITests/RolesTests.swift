@@ -4,138 +4,8 @@ import Foundation
 import StraitAPI
 import StraitControl
 import StraitCore
-import StraitPosix
 import StraitState
-import Synchronization
 import Testing
-
-/// A router with an operators' listener, asked as somebody.
-private struct RemoteRig {
-    let rig: Rig
-    let running: Task<Void, any Error>
-    let port: UInt16
-
-    init(
-        lookUp: @escaping NameWatcher.LookUp = { _ in (.none, .none) }
-    ) async throws {
-        let rig = try await Rig(Rig.remote, lookUp: lookUp)
-        self.rig = rig
-        self.running = Task { try await rig.control.run() }
-        let listener = try #require(
-            await rig.control.status().listeners.first { $0.name == "admin.https" })
-        self.port = try #require(SocketAddress(listener.address)?.port)
-        for name in ["acme", "beta"] { #expect(try await self.put(name).status == 201) }
-    }
-
-    func end() async throws { try await self.rig.end(self.running) }
-
-    /// By the socket.
-    func put(_ name: String, _ more: String = "") async throws -> Answer {
-        try await self.rig.ask("PUT", "/v1/tenants/\(name)", body: Self.document(name, more))
-    }
-
-    static func document(_ name: String, _ more: String = "") -> String {
-        #"{"name":"\#(name)","domains":["\#(name).example.com"]\#(more)}"#
-    }
-
-    /// A certificate, issued by the socket.
-    func issue(_ name: String, tenant: String? = nil) async throws -> Remote {
-        let place = tenant.map { "/v1/tenants/\($0)/administrators" } ?? "/v1/operators"
-        let answer = try await self.rig.ask("POST", place, body: #"{"name":"\#(name)"}"#)
-        #expect(answer.status == 201)
-        let issued = try AnswerJSON.decode(IssuedIdentityAnswer.self, from: answer.bytes)
-        let file = try AdminIdentity(
-            pem: Array((issued.key + issued.certificate + issued.authority).utf8))
-        return Remote(
-            endpoint: .https(host: "127.0.0.1", port: self.port, file),
-            fingerprint: issued.identity.fingerprint, name: file.description)
-    }
-}
-
-/// Somebody with a certificate.
-private struct Remote: Sendable {
-    let endpoint: AdminEndpoint
-    let fingerprint: String
-    let name: String
-
-    func ask(
-        _ method: String, _ target: String, body: String = ""
-    ) async throws -> (status: Int, text: String) {
-        let answer = try await self.onThread {
-            try AdminRequest(method, target, body: Array(body.utf8))
-                .exchange(with: self.endpoint, milliseconds: 20_000)
-        }
-        return (answer.status, String(decoding: answer.body, as: UTF8.self))
-    }
-
-    /// What is told by events, until one of them has that in it.
-    func watch(_ target: String, until last: String) async throws -> String {
-        try await self.onThread {
-            var exchange = try EventExchange.open(
-                target, at: self.endpoint, after: nil, milliseconds: 20_000)
-            var told = ""
-            while !told.contains(last) {
-                told += try exchange.next().map { "\($0.kind) \($0.data)\n" }.joined()
-            }
-            return told
-        }
-    }
-
-    /// Sends a head, lets something happen, sends the body; what is answered.
-    func exchange<Other: Sendable>(
-        head: String, then: @escaping @Sendable () async throws -> Other, body: String
-    ) async throws -> String {
-        let (told, tell) = AsyncStream<Void>.makeStream()
-        let goOn = DispatchSemaphore(value: 0)
-        async let answer = self.onThread {
-            var stream = try AdminStream(self.endpoint, timeoutMilliseconds: 20_000)
-            try stream.send(Array(head.utf8))
-            tell.finish()
-            goOn.wait()
-            try stream.send(Array(body.utf8))
-            return String(decoding: try stream.receive(bytesMax: 4096), as: UTF8.self)
-        }
-        for await _ in told {}
-        _ = try await then()
-        goOn.signal()
-        return try await answer
-    }
-
-    /// Opens connections, and tells how many of them are closed again without a word.
-    func opened(_ count: Int) async throws -> Int {
-        try await self.onThread { try self.open(count) }
-    }
-
-    private func open(_ count: Int) throws -> Int {
-        guard count > 0 else { return 0 }
-        var stream = try AdminStream(self.endpoint, timeoutMilliseconds: 20_000)
-        let inner = try self.open(count - 1)
-        try stream.send(Array("GET /version HTTP/1.1\r\nHost: a\r\n\r\n".utf8))
-        do {
-            return inner + (try stream.receive(bytesMax: 4096).isEmpty ? 1 : 0)
-        } catch {
-            return inner + 1
-        }
-    }
-
-    /// It waits: not on the few threads that all tests share.
-    private func onThread<Value: Sendable>(
-        _ body: @escaping @Sendable () throws -> Value
-    ) async throws -> Value {
-        let thread = Mutex<StraitPosix.Thread?>(nil)
-        defer { thread.withLock { $0.take() }?.join() }
-        return try await withCheckedThrowingContinuation { continuation in
-            do {
-                let spawned = try StraitPosix.Thread.spawn(name: "remote") {
-                    continuation.resume(with: Result { try body() })
-                }
-                thread.withLock { $0 = spawned }
-            } catch {
-                continuation.resume(throwing: error)
-            }
-        }
-    }
-}
 
 @Suite("Roles", .timeLimit(.minutes(2))) struct RolesTests {
     /// Every request, and whose it is: anyone's, a tenant's administrators' too, or the operators'.
@@ -427,7 +297,33 @@ private struct Remote: Sendable {
         let bob = try await rig.issue("bob", tenant: "acme")
         let watch = try await bob.ask("GET", "/v1/watch", body: "x")
         #expect(watch.status == 400)
-        #expect(try await bob.opened(Limits.adminConnectionsPerCertificateMax + 3) == 3)
+        let most = Limits.adminConnectionsPerCertificateMax
+        let bobs = Array(repeating: bob, count: most + 3)
+        #expect(try await Remote.opened(bobs).closed == 3)
+        try await rig.end()
+    }
+
+    @Test("a tenant's administrators have so many connections together, and operators room")
+    func connectionsOfTenants() async throws {
+        let rig = try await RemoteRig()
+        let carol = try await rig.issue("carol")
+        let most = Limits.adminConnectionsPerCertificateMax
+        var all: [Remote] = []
+        for name in ["acme", "beta", "gamma", "delta"] {
+            if name > "c" { #expect(try await rig.put(name).status == 201) }
+            for number in 0..<Limits.adminConnectionsPerTenantMax / most {
+                let remote = try await rig.issue("a\(number)", tenant: name)
+                all += Array(repeating: remote, count: most)
+            }
+        }
+        let eve = try await rig.issue("eve", tenant: "acme")
+        let own = Limits.adminConnectionsPerTenantMax
+        let ofOne = try await Remote.opened(Array(all[..<own]) + [eve, eve], beside: carol)
+        #expect(ofOne.closed == 2)
+        #expect(ofOne.other == 200)
+        let ofAll = try await Remote.opened(all, beside: carol)
+        #expect(ofAll.closed == all.count - Limits.adminConnectionsOfTenantsMax)
+        #expect(ofAll.other == 200)
         try await rig.end()
     }
 
