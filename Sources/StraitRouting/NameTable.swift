@@ -134,6 +134,13 @@ private struct Part: Sendable {
     /// Puts a key in that is not there.
     mutating func append(_ hash: UInt64, _ key: ArraySlice<UInt8>, _ value: UInt32, seed: UInt64) {
         if (self.entries.count + 1) * 2 > self.slots.count { self.grow(seed: seed) }
+        // Arrays double, which is more than so many parts should have for nothing.
+        if self.entries.count == self.entries.capacity {
+            self.entries.reserveCapacity(self.entries.count + self.entries.count / 8 + 1)
+        }
+        if self.bytes.count + key.count > self.bytes.capacity {
+            self.bytes.reserveCapacity(self.bytes.count + self.bytes.count / 8 + key.count)
+        }
         self.entries.append(
             Entry(location: UInt64(self.bytes.count) << 8 | UInt64(key.count), value: value))
         self.bytes.append(contentsOf: key)

@@ -2,7 +2,9 @@
 // 100,000 copies one chunk of 32 elements, 64 references to chunks and 49 to groups of these.
 
 /// Elements by number, with gaps; a value, cheap to copy and to change afterwards.
-package struct SlotTable<Element: Sendable>: Sendable {
+///
+/// `public` for the same reason as `Slab`: it is inlined into what looks things up.
+public struct SlotTable<Element: Sendable>: Sendable {
     /// Elements in one chunk.
     @usableFromInline static var chunkCount: Int { 32 }
     /// Elements in one group.
@@ -11,28 +13,33 @@ package struct SlotTable<Element: Sendable>: Sendable {
     @usableFromInline struct Chunk: Sendable {
         @usableFromInline var elements: [Element?] = []
         /// Counts the changes of this chunk.
-        var generation: UInt64 = 0
+        @usableFromInline var generation: UInt64 = 0
+
+        @usableFromInline init() {}
     }
 
     @usableFromInline struct Group: Sendable {
         @usableFromInline var chunks: [Chunk] = []
         /// Counts the changes of all chunks.
-        var generation: UInt64 = 0
+        @usableFromInline var generation: UInt64 = 0
+
+        @usableFromInline init() {}
     }
 
     @usableFromInline var groups: [Group] = []
     /// The same for all versions of one table.
-    private let lineage: UInt64
+    @usableFromInline let lineage: UInt64
     /// Numbers that were given and taken back; the last one is given next.
-    private var free: [Int] = []
+    @usableFromInline var free: [Int] = []
     /// How many there are.
-    package private(set) var count = 0
+    @inlinable public var count: Int { self.filled }
+    @usableFromInline var filled = 0
 
     /// Nothing is in it.
-    package init() { self.lineage = .random(in: .min ... .max) }
+    @inlinable public init() { self.lineage = .random(in: .min ... .max) }
 
     /// The element of that number; nil where there is none.
-    @inlinable package func element(_ number: Int) -> Element? {
+    @inlinable public func element(_ number: Int) -> Element? {
         guard number >= 0, number / Self.groupCount < self.groups.count else { return nil }
         let (group, chunk, place) = Self.steps(to: number)
         guard chunk < self.groups[group].chunks.count,
@@ -47,7 +54,7 @@ package struct SlotTable<Element: Sendable>: Sendable {
     }
 
     /// The element of a number that was given, and not taken back.
-    @inlinable package subscript(number: Int) -> Element {
+    @inlinable public subscript(number: Int) -> Element {
         guard let element = self.element(number) else {
             preconditionFailure("element \(number) was not put in")
         }
@@ -55,7 +62,7 @@ package struct SlotTable<Element: Sendable>: Sendable {
     }
 
     /// Every element with its number, in the order of the numbers.
-    package func visit(_ body: (Int, Element) -> Void) {
+    @inlinable public func visit(_ body: (Int, Element) -> Void) {
         for (group, content) in self.groups.enumerated() {
             for (chunk, content) in content.chunks.enumerated() {
                 for (place, element) in content.elements.enumerated() {
@@ -67,7 +74,7 @@ package struct SlotTable<Element: Sendable>: Sendable {
     }
 
     /// Every element, in the order of the numbers.
-    package var elements: [Element] {
+    @inlinable public var elements: [Element] {
         var elements: [Element] = []
         elements.reserveCapacity(self.count)
         self.visit { elements.append($1) }
@@ -78,7 +85,7 @@ package struct SlotTable<Element: Sendable>: Sendable {
     /// same beside it.
     ///
     /// - Complexity: O(changed groups), beside one step a group.
-    package func forEachChange(
+    @inlinable public func forEachChange(
         since older: Self, _ body: (_ old: Element?, _ new: Element?) -> Void
     ) {
         let isRelated = self.lineage == older.lineage
@@ -102,21 +109,21 @@ package struct SlotTable<Element: Sendable>: Sendable {
     // MARK: Changes
 
     /// Puts an element in and tells its number: one that was taken back, else the next.
-    package mutating func add(_ element: Element) -> Int {
+    @inlinable public mutating func add(_ element: Element) -> Int {
         let number = self.free.popLast() ?? self.end
         self.set(number, to: element)
         return number
     }
 
     /// Takes an element out; its number is given again.
-    package mutating func remove(_ number: Int) {
+    @inlinable public mutating func remove(_ number: Int) {
         precondition(self.element(number) != nil, "element \(number) was not put in")
         self.set(number, to: nil)
         self.free.append(number)
     }
 
     /// Changes an element that is there.
-    package mutating func change(_ number: Int, _ body: (inout Element) -> Void) {
+    @inlinable public mutating func change(_ number: Int, _ body: (inout Element) -> Void) {
         let (group, chunk, place) = Self.steps(to: number)
         // Taken out meanwhile, so that it is not copied because two have it.
         guard var element = self.groups[group].chunks[chunk].elements[place].take() else {
@@ -129,7 +136,7 @@ package struct SlotTable<Element: Sendable>: Sendable {
     /// Puts an element at a number, or none.
     ///
     /// What another table has given: a table is either given all numbers, or gives them.
-    package mutating func set(_ number: Int, to element: Element?) {
+    @inlinable public mutating func set(_ number: Int, to element: Element?) {
         precondition(number >= 0, "numbers count from 0")
         let (group, chunk, place) = Self.steps(to: number)
         while self.groups.count <= group { self.groups.append(Group()) }
@@ -140,18 +147,20 @@ package struct SlotTable<Element: Sendable>: Sendable {
             self.groups[group].chunks[chunk].elements.append(nil)
         }
         let isThere = self.groups[group].chunks[chunk].elements[place] != nil
-        self.count += (element == nil ? 0 : 1) - (isThere ? 1 : 0)
+        self.filled += (element == nil ? 0 : 1) - (isThere ? 1 : 0)
         self.put(element, at: (group, chunk, place))
     }
 
-    private mutating func put(_ element: Element?, at steps: (group: Int, chunk: Int, place: Int)) {
+    @inlinable mutating func put(
+        _ element: Element?, at steps: (group: Int, chunk: Int, place: Int)
+    ) {
         self.groups[steps.group].chunks[steps.chunk].elements[steps.place] = element
         self.groups[steps.group].chunks[steps.chunk].generation += 1
         self.groups[steps.group].generation += 1
     }
 
     /// One more than the largest number that was given.
-    private var end: Int {
+    @inlinable var end: Int {
         guard let group = self.groups.last, let chunk = group.chunks.last else { return 0 }
         return (self.groups.count - 1) * Self.groupCount
             + (group.chunks.count - 1) * Self.chunkCount + chunk.elements.count
@@ -160,7 +169,7 @@ package struct SlotTable<Element: Sendable>: Sendable {
 
 extension SlotTable: ExpressibleByArrayLiteral {
     /// `elements` by their places.
-    package init(arrayLiteral elements: Element...) {
+    @inlinable public init(arrayLiteral elements: Element...) {
         self.init()
         for element in elements { _ = self.add(element) }
     }

@@ -101,11 +101,8 @@ struct Remote: Sendable {
         return try await answer
     }
 
-    /// Opens connections, and tells how many of them are closed again without a word.
-    ///
-    /// - Parameters:
-    ///   - remotes: Whose, in turn.
-    ///   - other: Asked for `/version` while all of them are there.
+    /// Opens connections, of each of `remotes` in turn; how many of them are closed again without a
+    /// word, and what `other` is answered while all of them are there.
     static func opened(
         _ remotes: [Remote], beside other: Remote? = nil
     ) async throws -> (closed: Int, other: Int?) {

@@ -19,8 +19,9 @@ struct RegistryLoad: Sendable {
 }
 
 extension ControlPlane {
-    /// Tenants that are compiled at a time when all are.
-    private static let batchCount = 2000
+    /// Tenants that are compiled at a time when all are: with fewer, the routes' tables are copied
+    /// more often; with more, what is read of them takes more memory.
+    private static let batchCount = 4000
     /// Refused tenants whose last good state is looked up; the others are absent until mended.
     private static let keptMax = 1000
 
@@ -101,8 +102,9 @@ extension ControlPlane {
     private nonisolated static func batch(
         of registry: Registry, after name: String?, process: Configuration
     ) async throws(StoreError) -> Batch {
-        let page = try await registry.tenants(after: name, limit: self.batchCount)
+        var page = try await registry.tenants(after: name, limit: self.batchCount)
         let readings = await self.read(page.tenants, process: process)
+        for index in page.tenants.indices { page.tenants[index].forgetRead() }
         return Batch(tenants: page.tenants, readings: readings, hasMore: page.hasMore)
     }
 

@@ -114,6 +114,12 @@ package struct RegisteredTenant: Sendable {
         return (uploaded + issued, problems)
     }
 
+    /// Lets go of what ``read(process:)`` has read; files that are no certificates stay.
+    mutating func forgetRead() {
+        self.document?.value = []
+        self.rows.removeAll { RegistryKey.certificate(of: $0.key, tenant: self.name) != nil }
+    }
+
     /// What the tenant names as a file: an authority, or one half of a certificate.
     ///
     /// - Throws: ``FileError`` where there is none, or a key cannot be opened; never with a part of
